@@ -1,0 +1,1 @@
+"""The HDF5 layout, its writer, verifier and readers, and the Lightning data module."""

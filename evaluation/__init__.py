@@ -1,0 +1,1 @@
+"""Rollouts, metrics, spectra, figures and the report."""

@@ -1,0 +1,1 @@
+"""Spectral operations, one a file, each with its definition in plain PyTorch."""

@@ -1,0 +1,1 @@
+"""Neural operators and the emulator around them."""

@@ -1,0 +1,1 @@
+"""Partial differential equations and how to integrate them: torch only."""

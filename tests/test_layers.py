@@ -1,0 +1,92 @@
+"""Imports point down: the table of design.md, held against every import statement in the tree."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ALLOWED = {
+    "solvers": {"kernels"},
+    "kernels": set(),
+    "datasets": {"solvers"},
+    "operators": {"kernels"},
+    "training": {"operators", "datasets"},
+    "evaluation": {"operators", "datasets", "solvers"},
+    "commands": set(),
+}
+# Third-party packages that a folder may import, at the top of a file or inside a function.
+OUTSIDE = {
+    "solvers": {"torch", "numpy", "jaxtyping"},
+    "kernels": {"torch", "numpy", "jaxtyping", "triton"},
+}
+
+
+def imports_of(path: Path) -> list[tuple[int, str]]:
+    """Every absolute module name that a file imports, with its line."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            if node.level > 1:
+                found.append((node.lineno, "." * node.level))
+            elif node.level == 0 and node.module == "rollwave":
+                found += [(node.lineno, f"rollwave.{alias.name}") for alias in node.names]
+            elif node.level == 0 and node.module:
+                found.append((node.lineno, node.module))
+    return found
+
+
+def violations(folder: str, path: Path) -> list[str]:
+    """The imports of `path` that the table forbids to `folder`."""
+    wrong = []
+    for line, name in imports_of(path):
+        head, *rest = name.split(".")
+        if head == "":
+            wrong.append(f"{path.name}:{line} leaves its folder by a relative import")
+        elif head == "rollwave":
+            target = rest[0] if rest else ""
+            if target == folder:
+                wrong.append(f"{path.name}:{line} imports its own folder absolutely: {name}")
+            elif target not in ALLOWED[folder]:
+                wrong.append(f"{path.name}:{line} {folder} may not import {name}")
+        elif head in ALLOWED:
+            wrong.append(f"{path.name}:{line} imports {name}; write rollwave.{name}")
+        elif folder in OUTSIDE and head not in OUTSIDE[folder] and head not in sys.stdlib_module_names:
+            wrong.append(f"{path.name}:{line} {folder} may not import {name}")
+    return wrong
+
+
+@pytest.mark.parametrize("folder", ALLOWED)
+def test_imports_of_a_folder_point_down(folder: str, root: Path) -> None:
+    files = sorted((root / folder).glob("*.py"))
+    assert files
+    assert [message for path in files for message in violations(folder, path)] == []
+
+
+@pytest.mark.parametrize(
+    ("folder", "line"),
+    [
+        ("solvers", "import rollwave.datasets"),
+        ("solvers", "from rollwave import training"),
+        ("solvers", "import lightning"),
+        ("operators", "from rollwave.solvers import Grid"),
+        ("training", "from rollwave.evaluation import rollout"),
+        ("datasets", "from ..solvers import Grid"),
+        ("datasets", "from rollwave.datasets.layout import write"),
+        ("evaluation", "import solvers"),
+    ],
+)
+def test_the_walk_sees_a_forbidden_import(folder: str, line: str, tmp_path: Path) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text(f"def f():\n    {line}\n")
+    assert len(violations(folder, path)) == 1
+
+
+@pytest.mark.parametrize("module", ["rollwave.solvers", "rollwave.operators", "rollwave.kernels"])
+def test_the_light_packages_import_nothing_heavy(module: str) -> None:
+    code = f"import sys, {module}; print([m for m in ('lightning', 'hydra', 'matplotlib', 'wandb', 'neuralop', 'h5py') if m in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
+    assert result.stdout.strip() == "[]"
