@@ -1,1 +1,5 @@
-"""What the three programs share: run folders, messages, composed configs."""
+"""What the three programs share: composing a config, the run folder, messages."""
+
+from .command import command, explain, is_main_process, run_folder
+
+__all__ = ["command", "explain", "is_main_process", "run_folder"]

@@ -1,10 +1,10 @@
-"""The suite is stricter than a user's session: every annotated shape is checked at run time, and one thread runs the mathematics."""
+"""The suite is stricter than a user's session: shapes are checked at run time, and one thread runs the mathematics."""
 
 import os
 import sys
 from pathlib import Path
 
-# The root's `datasets` and `kernels` would shadow other distributions of those names; only `rollwave.*` may be imported from here.
+# The root's `datasets` and `kernels` would shadow other distributions of those names: import `rollwave.*` only.
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
