@@ -1,1 +1,3 @@
-"""Rollouts, metrics, spectra, figures and the report."""
+"""Rollouts and what is measured on them: metrics, spectra, invariants, baselines, figures, report."""
+
+from .metrics import ValidPredictionTime as ValidPredictionTime
