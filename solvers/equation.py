@@ -1,0 +1,130 @@
+"""What every equation offers, and the capabilities that schemes ask for."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, runtime_checkable
+
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from .grid import Grid
+from .initial_conditions import InitialCondition, sample
+
+if TYPE_CHECKING:
+    from .stepper import Stepper
+
+Coefficient: TypeAlias = float | Float[Tensor, ""]
+Map: TypeAlias = Callable[[Tensor], Tensor]
+
+
+class Equation(ABC):
+    """A partial differential equation and its coefficients; grids and schemes come from outside.
+
+    Concrete equations are frozen dataclasses. Their coefficients are numbers, or 0-d tensors when gradients with
+    respect to them are wanted. Fields are real, `[..., channel, *space]`, in the units named below.
+
+    Attributes:
+        name: the file's stem.
+        channels: names of the channels.
+        dimensions: numbers of space axes it is defined on.
+        units: unit of each channel, in terms of length and time.
+        default_stepper: scheme for reference data.
+        default_initial_condition: the random fields of `initial_condition`.
+    """
+
+    name: ClassVar[str]
+    channels: ClassVar[tuple[str, ...]]
+    dimensions: ClassVar[tuple[int, ...]]
+    units: ClassVar[tuple[str, ...]]
+    default_stepper: ClassVar[type["Stepper"]]
+    default_initial_condition: ClassVar[InitialCondition]
+
+    def initial_condition(
+        self, grid: Grid, *, batch: int, seed: int = 0, first: int = 0
+    ) -> Float[Tensor, "b c *space"]:
+        """Random initial fields: sample `i` depends on `(seed, first + i)` alone, and is the same function on every
+        grid.
+        """
+        self.check(grid)
+        return sample(self.default_initial_condition, grid, batch=batch, seed=seed, first=first)
+
+    def check(self, grid: Grid) -> None:
+        """Refuse a grid with the wrong number of axes."""
+        if grid.ndim not in self.dimensions:
+            raise ValueError(
+                f"{type(self).__name__} lives on {self.dimensions} space axes, got {grid.ndim}: {grid.points}"
+            )
+
+    @abstractmethod
+    def tendency(self, u: Float[Tensor, "..."], grid: Grid) -> Float[Tensor, "..."]:
+        """The time derivative `u_t` of `u [..., channel, *space]`, on the modes that the equation keeps."""
+
+    @abstractmethod
+    def invariants(self, u: Float[Tensor, "..."], grid: Grid) -> dict[str, Float[Tensor, "..."]]:
+        """Integrals over the box of `u [..., channel, *space]`, by name, each `[...]`."""
+
+    @abstractmethod
+    def suggested_step(self, grid: Grid) -> float:
+        """A step to start from, for fields of order one."""
+
+
+@runtime_checkable
+class Semilinear(Protocol):
+    """`v_t = L v + N(v)` for Fourier coefficients `v`, with `L` diagonal."""
+
+    def transform(self, u: Float[Tensor, "..."], grid: Grid) -> Complex[Tensor, "..."]:
+        """Coefficients of a field, on the modes the equation keeps."""
+        ...
+
+    def inverse(self, u_hat: Complex[Tensor, "..."], grid: Grid) -> Float[Tensor, "..."]:
+        """Field of the coefficients."""
+        ...
+
+    def linear(self, grid: Grid) -> Complex[Tensor, "..."]:
+        """The symbol `L`, complex, shaped to broadcast against the coefficients."""
+        ...
+
+    def nonlinear(self, grid: Grid) -> Map:
+        """The map `N`, with its constants bound to the grid once."""
+        ...
+
+
+@runtime_checkable
+class Split(Protocol):
+    """`u_t = A u + B(u)` whose two parts can be solved exactly, one after the other."""
+
+    def pack(self, u: Float[Tensor, "..."]) -> Tensor:
+        """The state that both flows act on."""
+        ...
+
+    def unpack(self, state: Tensor) -> Float[Tensor, "..."]:
+        """The field of a state."""
+        ...
+
+    def linear_flow(self, grid: Grid, dt: float) -> Map:
+        """The exact solution of `u_t = A u` after `dt`."""
+        ...
+
+    def nonlinear_flow(self, grid: Grid, dt: float) -> Map:
+        """The exact solution of `u_t = B(u)` after `dt`."""
+        ...
+
+
+@runtime_checkable
+class Separable(Protocol):
+    """`q_tt = F(q)`: fields carry the channels `(q, q_t)`."""
+
+    def force(self, grid: Grid) -> Map:
+        """The map `F`, with its constants bound to the grid once."""
+        ...
+
+    def largest_frequency(self, grid: Grid) -> float:
+        """The highest linear frequency on the grid, in radians per time."""
+        ...
+
+
+def semilinear_tendency(equation: Semilinear, u: Float[Tensor, "..."], grid: Grid) -> Float[Tensor, "..."]:
+    """`u_t = inverse(L v + N(v))` with `v = transform(u)`."""
+    grid = grid.to(u)
+    u_hat = equation.transform(u, grid)
+    return equation.inverse(equation.linear(grid) * u_hat + equation.nonlinear(grid)(u_hat), grid)
