@@ -26,7 +26,7 @@ class Crossing(NamedTuple):
 
 
 def nrmse(prediction: Float[Tensor, "b t c *space"], truth: Float[Tensor, "b t c *space"]) -> Float[Tensor, "b t"]:
-    """`||p - u|| / ||u||`, norms over channels and space together; infinite where only `u` vanishes, 0 where both do."""
+    """`||p - u|| / ||u||`, norms over channels and space together; infinite where only `u` vanishes."""
     prediction, truth, finite = _finite_pair(prediction, truth)
     return _masked(_ratio(_norm(prediction - truth, 2), _norm(truth, 2)), finite)
 
@@ -87,29 +87,25 @@ def first_crossing(good: Bool[Tensor, "b t"], interval: float = 1.0) -> Crossing
     instead is larger by one interval.
     """
     steps = good.long().cumprod(1).sum(1)
-    return Crossing(steps.double() * interval, steps == good.shape[1])
+    return Crossing(steps.to(_precision(good)) * interval, steps == good.shape[1])
 
 
 def correlation_time(curve: Float[Tensor, "b t"], threshold: float = 0.8, interval: float = 1.0) -> Crossing:
-    """How long the `correlation` of each trajectory stays at `threshold` or above, by first crossing (see
-    `first_crossing`).
-    """
+    """How long the `correlation` of each trajectory stays at `threshold` or above, by `first_crossing`."""
     return first_crossing(curve >= threshold, interval)
 
 
 def valid_time(curve: Float[Tensor, "b t"], threshold: float = 0.5, interval: float = 1.0) -> Crossing:
-    """How long an error curve stays at `threshold` or below; with `scaled_rmse` and 0.5, the valid prediction time of
-    Vlachas et al.
+    """How long an error curve stays at `threshold` or below, by `first_crossing`.
 
-    Times `lambda_1 * interval` it is in Lyapunov times.
+    With `scaled_rmse` and 0.5 this is the valid prediction time of Vlachas et al.; multiplied by the leading Lyapunov
+    exponent it is in Lyapunov times.
     """
     return first_crossing(curve <= threshold, interval)
 
 
 def geometric_mean(curve: Float[Tensor, "b t"], steps: int = 100, cap: float = NRMSE_CAP) -> Float[Tensor, " b"]:
-    """`exp( mean_{s = 1..steps} log min(nRMSE_s, cap) )` for each trajectory, over its first `steps` steps or as many
-    as it has.
-    """
+    """`exp( mean_{s = 1..steps} log min(nRMSE_s, cap) )`, over the steps that there are if fewer than `steps`."""
     return curve[:, :steps].clamp(max=cap).log().mean(1).exp()
 
 
@@ -125,8 +121,7 @@ def fraction_finite(prediction: Float[Tensor, "b t c *space"]) -> float:
 
 @dataclass(frozen=True)
 class ValidPredictionTime:
-    """Number of steps for which `scaled_rmse` stays at `threshold` or below, a trajectory; the horizon where it never
-    leaves.
+    """Number of steps for which `scaled_rmse` stays at `threshold` or below; the horizon where it never leaves.
 
     Attributes:
         threshold: epsilon, in standard deviations of the long run.
@@ -147,11 +142,14 @@ def _finite_pair(prediction: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, Boo
     """Both in float64, prediction zeroed in frames that are not finite, and which frames are."""
     if not truth.isfinite().all():
         raise ValueError("truth must be finite: check the dataset with `python generate.py dataset=... verify=true`")
-    # Apple's GPUs have no float64.
-    precision = torch.float32 if prediction.device.type == "mps" else torch.float64
-    prediction, truth = prediction.to(precision), truth.to(precision)
+    prediction, truth = prediction.to(_precision(prediction)), truth.to(_precision(truth))
     finite = prediction.isfinite().flatten(2).all(-1)
     return torch.where(_wide(finite, prediction), prediction, torch.zeros_like(prediction)), truth, finite
+
+
+def _precision(u: Tensor) -> torch.dtype:
+    """float64, except on Apple's GPUs, which have none."""
+    return torch.float32 if u.device.type == "mps" else torch.float64
 
 
 def _masked(value: Tensor, finite: Tensor) -> Tensor:
