@@ -1,0 +1,105 @@
+"""Emulators as files: safetensors for weights, JSON for the recipe, a card for people. No file can make code run."""
+
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from .card import card
+from .metadata import version_differences
+
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+
+
+def save(folder: str | Path, config: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
+    """Write the three files. The weights carry the config too: their single rename is the moment the save happens."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(config, indent=2) + "\n"
+    tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    parameters = sum(value.numel() for name, value in tensors.items() if not name.startswith("normalizer."))
+    weights = safetensors.torch.save(tensors, metadata={"format": "pt", "rollwave": json.dumps(config)})
+    with tempfile.TemporaryDirectory(prefix=".saving-", dir=folder) as temporary:
+        contents = {WEIGHTS: weights, CONFIG: text.encode(), CARD: card(folder.name, config, parameters).encode()}
+        for name, content in contents.items():
+            with open(Path(temporary) / name, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        for name in contents:
+            os.replace(Path(temporary) / name, folder / name)
+
+
+def load(name: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Config and weights from a local folder or from the hub."""
+    folder = Path(name) if Path(name).is_dir() else _download(str(name))
+    weights = folder / WEIGHTS
+    if not weights.is_file():
+        raise FileNotFoundError(f"{folder} has no {WEIGHTS}; expected a folder written by Emulator.save_pretrained")
+    try:
+        with safetensors.safe_open(weights, framework="pt") as file:
+            embedded = (file.metadata() or {}).get("rollwave")
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{weights} is not a readable safetensors file, perhaps cut short: {error}") from None
+    config = _read_config(folder / CONFIG, embedded)
+    return config, state
+
+
+def _read_config(path: Path, embedded: str | None) -> dict[str, Any]:
+    """The recipe inside the weights, which cannot be of another save; `config.json` for weights that carry none."""
+    if not path.is_file() and embedded is None:
+        raise FileNotFoundError(f"{path.parent} has no {CONFIG}; expected a folder written by Emulator.save_pretrained")
+    try:
+        beside = json.loads(path.read_text()) if path.is_file() else None
+    except json.JSONDecodeError as error:
+        if embedded is None:
+            raise ValueError(f"{path} is not valid JSON: {error}") from None
+        beside = None
+    config: dict[str, Any] = json.loads(embedded) if embedded is not None else beside  # type: ignore[assignment]
+    if beside != config:
+        warnings.warn(
+            f"{path} is not the config that {WEIGHTS} was saved with; using the one inside the weights", stacklevel=5
+        )
+    return config
+
+
+def _download(repository: str) -> Path:
+    """The hub's copy of a repository."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(repository, allow_patterns=[WEIGHTS, CONFIG, CARD]))
+    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise FileNotFoundError(
+            f"{repository} is neither a folder nor a hub repository that can be read: {error}"
+        ) from None
+
+
+def load_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Config and weights, averaged ones first, from a training checkpoint; unpickles nothing but plain data."""
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    if "emulator" not in checkpoint.get("hyper_parameters", {}):
+        raise ValueError(
+            f"{path} holds no emulator: its hyper_parameters have {sorted(checkpoint.get('hyper_parameters', {}))}"
+        )
+    state = checkpoint.get("ema_state_dict") or checkpoint["state_dict"]
+    prefix = "emulator."
+    return checkpoint["hyper_parameters"]["emulator"], {
+        key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)
+    }
+
+
+def warn_about_versions(saved: Mapping[str, str], source: str) -> None:
+    """One warning that names every package of another version."""
+    if differences := version_differences(saved):
+        warnings.warn(f"{source} was made with " + "; ".join(differences), stacklevel=4)
