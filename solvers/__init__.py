@@ -8,13 +8,21 @@ from .initial_conditions import (
     BandLimitedField,
     GaussianRandomField,
     InitialCondition,
+    RandomComplexField,
     RandomFourierSeries,
+    RandomSolitons,
+    RandomWave,
     sample,
     trajectory_generators,
 )
+from .klein_gordon import KleinGordon, Linear, Phi4, Potential, SineGordon
 from .kuramoto_sivashinsky import KuramotoSivashinsky
+from .navier_stokes import Forcing, KolmogorovForcing, NavierStokes
+from .nonlinear_schrodinger import NonlinearSchrodinger
 from .simulate import SimulationError, simulate
+from .splitting import Strang
 from .stepper import Stepper
+from .symplectic import StoermerVerlet
 
 __all__ = [
     "ETDRK2",
@@ -22,16 +30,30 @@ __all__ = [
     "BandLimitedField",
     "Burgers",
     "Equation",
+    "Forcing",
     "GaussianRandomField",
     "Grid",
     "InitialCondition",
+    "KleinGordon",
+    "KolmogorovForcing",
     "KuramotoSivashinsky",
+    "Linear",
+    "NavierStokes",
+    "NonlinearSchrodinger",
+    "Phi4",
+    "Potential",
+    "RandomComplexField",
     "RandomFourierSeries",
+    "RandomSolitons",
+    "RandomWave",
     "Semilinear",
     "Separable",
     "SimulationError",
+    "SineGordon",
     "Split",
     "Stepper",
+    "StoermerVerlet",
+    "Strang",
     "sample",
     "simulate",
     "trajectory_generators",

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Generator, Tensor
 
+from .exact import bright_soliton
 from .grid import CPU, Grid
 
 
@@ -159,3 +160,80 @@ class BandLimitedField:
         size = lattice(self.high, grid.ndim).norm(dim=-1)
         amplitude = ((size >= self.low - 1e-9) & (size <= self.high + 1e-9)).to(torch.float64)
         return self.rms * fourier_sum(draw(unit_variance(amplitude), generator), grid).real[None]
+
+
+@dataclass(frozen=True)
+class RandomComplexField:
+    """Gaussian complex field `psi = background + ...`, `|psi_m| ~ |m|^-decay` on `0 < |m| <= modes`; channels (re, im).
+
+    Attributes:
+        modes: largest mode number.
+        decay: exponent of the amplitude.
+        rms: expected root mean square of `|psi - background|`.
+        background: a real constant; with a small `rms` this is a perturbed plane wave, ready for modulation instability.
+    """
+
+    modes: int = 4
+    decay: float = 1.0
+    rms: float = 1.0
+    background: float = 0.0
+
+    def __call__(self, grid: Grid, generator: Generator) -> Float[Tensor, "2 *space"]:
+        amplitude = unit_variance(power_law(self.modes, grid.ndim, self.decay)) / math.sqrt(2)
+        psi = self.background + self.rms * fourier_sum(draw(amplitude, generator), grid)
+        return torch.stack((psi.real, psi.imag))
+
+
+@dataclass(frozen=True)
+class RandomSolitons:
+    """Sum of bright solitons of the focusing NLSE at random places, one in each of `count` equal cells; channels (re, im), one dimension.
+
+    Attributes:
+        count: number of solitons.
+        amplitude: range of `A`, uniform.
+        turns: range of the periods of the carrier per box, whole numbers; the speed is `2 pi turns / L`.
+    """
+
+    count: int = 2
+    amplitude: tuple[float, float] = (0.8, 1.6)
+    turns: tuple[int, int] = (-6, 6)
+
+    def __call__(self, grid: Grid, generator: Generator) -> Float[Tensor, "2 *space"]:
+        draws = torch.rand((self.count, 4), generator=generator, dtype=torch.float64)
+        (low, high), (slow, fast) = self.amplitude, self.turns
+        total = torch.zeros((2, *grid.points), dtype=torch.float64)
+        for cell, (place, size, spin, angle) in enumerate(draws.tolist()):
+            soliton = bright_soliton(
+                grid,
+                0.0,
+                amplitude=low + (high - low) * size,
+                turns=slow + min(int((fast - slow + 1) * spin), fast - slow),
+                position=(cell + 0.25 + place / 2) / self.count * grid.lengths[0],
+            )
+            c, s = math.cos(2 * math.pi * angle), math.sin(2 * math.pi * angle)
+            total += torch.stack((c * soliton[0] - s * soliton[1], s * soliton[0] + c * soliton[1]))
+        return total
+
+
+@dataclass(frozen=True)
+class RandomWave:
+    """Gaussian field and velocity of a second-order equation, `|m|^-decay` on `0 < |m| <= modes`; channels (phi, phi_t).
+
+    Attributes:
+        modes: largest mode number.
+        decay: exponent of the amplitude.
+        rms: expected root mean square of the field.
+        velocity_rms: expected root mean square of its velocity; zero starts from rest.
+        mean: a constant added to the field, such as a vacuum.
+    """
+
+    modes: int = 4
+    decay: float = 1.0
+    rms: float = 1.0
+    velocity_rms: float = 0.0
+    mean: float = 0.0
+
+    def __call__(self, grid: Grid, generator: Generator) -> Float[Tensor, "2 *space"]:
+        amplitude = unit_variance(power_law(self.modes, grid.ndim, self.decay))
+        phi, velocity = (fourier_sum(draw(amplitude, generator), grid).real for _ in range(2))
+        return torch.stack((self.mean + self.rms * phi, self.velocity_rms * velocity))
