@@ -1,0 +1,42 @@
+"""What an objective and a loss are to the training step."""
+
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from rollwave.operators import Emulator
+
+from .draws import Draws
+
+
+class Loss(Protocol):
+    """`l(prediction, target)`, one number for each sample, zero where they agree."""
+
+    def __call__(
+        self, prediction: Float[Tensor, "b c *space"], target: Float[Tensor, "b c *space"]
+    ) -> Float[Tensor, " b"]: ...
+
+
+class Objective(Protocol):
+    """What is asked of the emulator on a window of normalised frames, `history` of them followed by `horizon`.
+
+    The mean of what it returns, over samples and processes, is minimised.
+    """
+
+    @property
+    def horizon(self) -> int:
+        """Frames after the history that a training window must hold."""
+        ...
+
+    def __call__(
+        self, emulator: Emulator, z: Float[Tensor, "b t c *space"], *, loss: Loss, draws: Draws
+    ) -> Float[Tensor, " b"]: ...
+
+
+def shifted(
+    history: Float[Tensor, "b h c *space"], frame: Float[Tensor, "b c *space"]
+) -> Float[Tensor, "b h c *space"]:
+    """The history one step later: its oldest frame dropped, `frame` appended."""
+    return torch.cat([history[:, 1:], frame[:, None]], dim=1)

@@ -1,0 +1,14 @@
+from torch import nn
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import fully_shard
+
+
+def shard(network: nn.Module, mesh: DeviceMesh) -> None:
+    """Split every parameter over the processes of `mesh`, gathered block by block: the members of each `ModuleList`,
+    then the rest.
+    """
+    for module in list(network.modules()):
+        if isinstance(module, nn.ModuleList):
+            for block in module:
+                fully_shard(block, mesh=mesh)
+    fully_shard(network, mesh=mesh)

@@ -1,0 +1,174 @@
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from lightning import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from rollwave.operators import Emulator
+
+from .compatibility import check_resumable
+from .draws import Draws
+from .ema import ExponentialAverage
+from .finite import FiniteWatch, NonFiniteLossError, first_non_finite, message
+from .objective import Loss, Objective
+from .schedules import Schedule
+from .sharding import shard
+from .validation import HorizonMetric, summarize, window_errors
+
+
+class ForecastTask(LightningModule):
+    """Trains an emulator: minimises the mean of an objective over windows of trajectories, and validates by rolling
+    out.
+
+    A step depends on the weights, the batch and `(seed, number of the batch)` alone. Validation, checkpoints'
+    `ema_state_dict` and what is exported use the average of the weights if there is one.
+
+    Args:
+        emulator: what is trained.
+        objective: what is asked of it on a window.
+        loss: the distance of two frames.
+        optimizer: makes an optimiser from parameters.
+        schedule: of the learning rate, by steps.
+        horizon_metric: the number of steps for which a rollout stays good.
+        ema_decay: decay of the averaged weights, None for no average.
+        seed: of all random numbers of the training steps.
+    """
+
+    def __init__(
+        self,
+        emulator: Emulator,
+        *,
+        objective: Objective,
+        loss: Loss,
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        schedule: Schedule,
+        horizon_metric: HorizonMetric,
+        ema_decay: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.emulator = emulator
+        self.objective, self.loss = objective, loss
+        self.optimizer, self.schedule = optimizer, schedule
+        self.horizon_metric = horizon_metric
+        self.ema_decay, self.seed = ema_decay, seed
+        self.average: ExponentialAverage | None = None
+        self._saved_average: tuple[dict[str, Tensor], int] | None = None
+        self._watch = FiniteWatch()
+        self._rows: list[Tensor] = []
+        recipe = {"objective": _recipe(objective), "loss": _recipe(loss), "schedule": _recipe(schedule)}
+        self.save_hyperparameters({"emulator": emulator.config, **recipe, "ema_decay": ema_decay, "seed": seed})
+
+    def configure_model(self) -> None:
+        """Shard the network when the strategy has a mesh of processes for that."""
+        if self.device_mesh is not None and not getattr(self, "_sharded", False):
+            shard(self.emulator.network, self.device_mesh["data_parallel"])
+            self._sharded = True
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        optimizer = self.optimizer(self.parameters())
+        total = int(self.trainer.estimated_stepping_batches)
+        scheduler = LambdaLR(optimizer, lambda step: self.schedule.factor(step, total))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_fit_start(self) -> None:
+        if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
+            raise ValueError("trainer.precision=16-mixed needs a gradient scaler; use bf16-mixed or 32-true")
+        if self.ema_decay is not None:
+            self.average = ExponentialAverage(self.emulator, decay=self.ema_decay)
+            self._load_average()
+
+    def training_step(self, window: Float[Tensor, "b t c *space"], batch_idx: int) -> Tensor:
+        z = self.emulator.encode(window)
+        step = self.trainer.fit_loop.total_batch_idx
+        draws = Draws(self.seed, step, self.global_rank, self.trainer.world_size)
+        loss = self.objective(self.emulator, z, loss=self.loss, draws=draws).mean()
+        self._watch.see(loss, step)
+        if self._logs_now:
+            self._check_finite()
+            self.log("train/loss", loss, prog_bar=True, sync_dist=True)
+            self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
+        return loss
+
+    def configure_gradient_clipping(
+        self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clip the norm of the whole gradient, also for fused optimisers under mixed precision, and log it."""
+        if gradient_clip_algorithm == "value":
+            raise ValueError("trainer.gradient_clip_algorithm=value would bend the gradient; use norm")
+        norm = nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val or torch.inf)
+        if self._logs_now:
+            self.log("train/gradient_norm", norm)
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        super().optimizer_step(*args, **kwargs)
+        if self.average is not None:
+            self.average.update()
+
+    def on_validation_epoch_start(self) -> None:
+        self._check_finite()
+        self._rows = []
+        if self.average is not None:
+            self.average.swap()
+
+    def validation_step(self, batch: tuple[Int[Tensor, " b"], Float[Tensor, "b t c *space"]], batch_idx: int) -> None:
+        index, window = batch
+        self._rows.append(
+            window_errors(self.emulator, window, index, loss=self.loss, horizon_metric=self.horizon_metric)
+        )
+
+    def on_validation_epoch_end(self) -> None:
+        # Before `on_validation_end`, where checkpoints are written: those hold the weights themselves.
+        if self.average is not None:
+            self.average.swap()
+        rows = self.all_gather(torch.cat(self._rows)).reshape(-1, self._rows[0].shape[-1])
+        exponent = getattr(getattr(self.trainer, "datamodule", None), "metadata", None)
+        summary = summarize(rows, self.emulator.metadata.interval, getattr(exponent, "lyapunov_exponent", None))
+        for name, value in summary.items():
+            self.log(f"val/{name}", value, prog_bar=name in ("loss", "horizon"), rank_zero_only=False)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._check_finite()
+        if (name := first_non_finite(self.emulator)) is not None:
+            raise NonFiniteLossError(message(f"{name} stopped being finite", self.global_step))
+        checkpoint["hyper_parameters"]["emulator"] = self.emulator.config
+        if self.average is not None:
+            averaged = self.average.state_dict()
+            checkpoint["ema_state_dict"] = {f"emulator.{name}": value for name, value in averaged.items()}
+            checkpoint["ema_updates"] = self.average.updates
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        check_resumable(checkpoint, self.hparams)
+        if "ema_state_dict" in checkpoint:
+            saved = {name.removeprefix("emulator."): value for name, value in checkpoint["ema_state_dict"].items()}
+            self._saved_average = saved, checkpoint["ema_updates"]
+            self._load_average()
+
+    def _load_average(self) -> None:
+        if self.average is not None and self._saved_average is not None:
+            state, updates = self._saved_average
+            self.average.load_state_dict(state, updates=updates)
+            self._saved_average = None
+
+    @property
+    def _logs_now(self) -> bool:
+        return (self.global_step + 1) % self.trainer.log_every_n_steps == 0
+
+    def _check_finite(self) -> None:
+        """Stop every process at the same step if the loss of any was not finite."""
+        first = self.trainer.strategy.reduce(-self._watch.first_bad.to(self.device), reduce_op="max")
+        if torch.isfinite(first):
+            raise NonFiniteLossError(message("the loss stopped being finite", int(-first)))
+
+
+def _recipe(thing: Any) -> dict[str, Any]:
+    """Class and fields of a frozen dataclass, as plain data."""
+    fields = dataclasses.asdict(thing) if dataclasses.is_dataclass(thing) and not isinstance(thing, type) else {}
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()}
+    return {"name": type(thing).__name__, **plain}
