@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, runtime_checkab
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from .grid import Grid
+from .grid import Grid, Number
 from .initial_conditions import InitialCondition, sample
 
 if TYPE_CHECKING:
     from .stepper import Stepper
 
-Coefficient: TypeAlias = float | Float[Tensor, ""]
+Coefficient: TypeAlias = Number | Float[Tensor, ""]
 Map: TypeAlias = Callable[[Tensor], Tensor]
 
 

@@ -1,4 +1,4 @@
-"""Exact solutions on periodic boxes: reference values, and initial data with a known fate. All return `[channel, *space]`."""
+"""Exact solutions on periodic boxes, `[channel, *space]`: reference values, and initial data with a known fate."""
 
 import math
 
@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .grid import Grid
+from .grid import Grid, Number
 
 
-def cole_hopf_wave(grid: Grid, time: float, *, viscosity: float, amplitude: float = 0.9) -> Float[Tensor, "1 n"]:
-    """Burgers: `u = 2 nu k a e^{-nu k^2 t} sin kx / (1 + a e^{-nu k^2 t} cos kx)`, with `k = 2 pi / L` and `|a| < 1`."""
+def cole_hopf_wave(grid: Grid, time: Number, *, viscosity: Number, amplitude: Number = 0.9) -> Float[Tensor, "1 n"]:
+    """Burgers: `u = 2 nu k b sin kx / (1 + b cos kx)`, with `b = a e^{-nu k^2 t}`, `k = 2 pi / L` and `|a| < 1`."""
     if not abs(amplitude) < 1:
         raise ValueError(f"amplitude must be between -1 and 1, got {amplitude}")
     (x,), k = grid.coordinates(), 2 * math.pi / grid.lengths[0]
@@ -19,7 +19,7 @@ def cole_hopf_wave(grid: Grid, time: float, *, viscosity: float, amplitude: floa
 
 
 def taylor_green(
-    grid: Grid, time: float, *, viscosity: float, drag: float = 0.0, wavenumber: int = 1
+    grid: Grid, time: Number, *, viscosity: Number, drag: Number = 0.0, wavenumber: int = 1
 ) -> Float[Tensor, "1 x y"]:
     """Navier-Stokes: `w = 2 k cos kx cos ky e^{-(2 nu k^2 + mu) t}` on a square, with `k = 2 pi wavenumber / L`."""
     if len(set(grid.lengths)) != 1:
@@ -30,7 +30,7 @@ def taylor_green(
 
 
 def bright_soliton(
-    grid: Grid, time: float, *, amplitude: float = 1.0, turns: int = 0, position: float = 0.0
+    grid: Grid, time: Number, *, amplitude: Number = 1.0, turns: int = 0, position: Number = 0.0
 ) -> Float[Tensor, "2 n"]:
     """Focusing NLSE: `A sech(A (x - x_0 - v t)) exp(i (v x + (A^2 - v^2) t / 2))` with its neighbour images.
 
@@ -45,8 +45,8 @@ def bright_soliton(
     return amplitude * torch.stack((envelope * torch.cos(phase), envelope * torch.sin(phase)))
 
 
-def breather(grid: Grid, time: float, *, frequency: float = 0.5) -> Float[Tensor, "2 n"]:
-    """Sine-Gordon breather at the box's centre, and its velocity: `4 atan((e/w) cos(wt) / cosh(e x))`, `e = sqrt(1 - w^2)`.
+def breather(grid: Grid, time: Number, *, frequency: Number = 0.5) -> Float[Tensor, "2 n"]:
+    """Sine-Gordon breather at the box's centre: `4 atan((e/w) cos(wt) / cosh(e x))`, `e = sqrt(1 - w^2)`.
 
     Its energy is `16 sqrt(1 - w^2)`. Exact up to the tail `e^{-e L / 2}` at the box's ends.
     """
@@ -59,7 +59,13 @@ def breather(grid: Grid, time: float, *, frequency: float = 0.5) -> Float[Tensor
 
 
 def kink_antikink(
-    grid: Grid, time: float, *, speed: float = 0.2, separation: float = 20.0, coupling: float = 1.0, vacuum: float = 1.0
+    grid: Grid,
+    time: Number,
+    *,
+    speed: Number = 0.2,
+    separation: Number = 20.0,
+    coupling: Number = 1.0,
+    vacuum: Number = 1.0,
 ) -> Float[Tensor, "2 n"]:
     """Phi^4 kink and antikink approaching the box's centre, and their velocity: `v (tanh z_1 - tanh z_2 - 1)`.
 
@@ -74,8 +80,8 @@ def kink_antikink(
     return torch.stack((vacuum * (torch.tanh(z_1) - torch.tanh(z_2) - 1), velocity))
 
 
-def sine_gordon_kink_antikink(grid: Grid, time: float, *, speed: float = 0.5) -> Float[Tensor, "2 n"]:
-    """Sine-Gordon kink and antikink through their collision at `t = 0`: `4 atan(sinh(g c t) / (c cosh(g x)))`, and the velocity.
+def sine_gordon_kink_antikink(grid: Grid, time: Number, *, speed: Number = 0.5) -> Float[Tensor, "2 n"]:
+    """Sine-Gordon kink and antikink through their collision at `t = 0`: `4 atan(sinh(g c t) / (c cosh(g x)))`.
 
     Exact up to the tail at the box's ends; the energy is `16 g`, with `g = 1 / sqrt(1 - c^2)`.
     """
@@ -91,7 +97,7 @@ def sech(x: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
     return 2 * decay / (1 + decay**2)
 
 
-def lorentz(speed: float) -> float:
+def lorentz(speed: Number) -> float:
     """The factor `1 / sqrt(1 - speed^2)`."""
     if not -1 < speed < 1:
         raise ValueError(f"speed must be between -1 and 1, got {speed}")

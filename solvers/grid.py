@@ -3,11 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+# Numbers that may be written without a decimal point.
+Number: TypeAlias = float | int
 CPU = torch.device("cpu")
 SINGLE = (torch.float16, torch.bfloat16, torch.float32, torch.complex32, torch.complex64)
 

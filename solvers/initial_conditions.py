@@ -15,7 +15,7 @@ from jaxtyping import Complex, Float
 from torch import Generator, Tensor
 
 from .exact import bright_soliton
-from .grid import CPU, Grid
+from .grid import CPU, Grid, Number
 
 
 @runtime_checkable
@@ -94,9 +94,9 @@ class RandomFourierSeries:
     """
 
     modes: int = 8
-    decay: float = 1.0
-    rms: float = 1.0
-    mean: float = 0.0
+    decay: Number = 1.0
+    rms: Number = 1.0
+    mean: Number = 0.0
 
     def __call__(self, grid: Grid, generator: Generator) -> Float[Tensor, "1 *space"]:
         amplitude = unit_variance(power_law(self.modes, grid.ndim, self.decay))
@@ -126,9 +126,9 @@ class GaussianRandomField:
         modes: largest mode number on each axis.
     """
 
-    alpha: float = 2.5
-    tau: float = 7.0
-    sigma: float = 1.0
+    alpha: Number = 2.5
+    tau: Number = 7.0
+    sigma: Number = 1.0
     modes: int = 12
 
     def __call__(self, grid: Grid, generator: Generator) -> Float[Tensor, "1 *space"]:
@@ -152,7 +152,7 @@ class BandLimitedField:
 
     low: int = 2
     high: int = 6
-    rms: float = 1.0
+    rms: Number = 1.0
 
     def __call__(self, grid: Grid, generator: Generator) -> Float[Tensor, "1 *space"]:
         if not 1 <= self.low <= self.high:
@@ -170,13 +170,13 @@ class RandomComplexField:
         modes: largest mode number.
         decay: exponent of the amplitude.
         rms: expected root mean square of `|psi - background|`.
-        background: a real constant; with a small `rms` this is a perturbed plane wave, ready for modulation instability.
+        background: a real constant; with a small `rms` the field is a perturbed plane wave.
     """
 
     modes: int = 4
-    decay: float = 1.0
-    rms: float = 1.0
-    background: float = 0.0
+    decay: Number = 1.0
+    rms: Number = 1.0
+    background: Number = 0.0
 
     def __call__(self, grid: Grid, generator: Generator) -> Float[Tensor, "2 *space"]:
         amplitude = unit_variance(power_law(self.modes, grid.ndim, self.decay)) / math.sqrt(2)
@@ -186,7 +186,7 @@ class RandomComplexField:
 
 @dataclass(frozen=True)
 class RandomSolitons:
-    """Sum of bright solitons of the focusing NLSE at random places, one in each of `count` equal cells; channels (re, im), one dimension.
+    """Bright solitons of the focusing NLSE at random places, one in each of `count` cells; channels (re, im), 1-D.
 
     Attributes:
         count: number of solitons.
@@ -195,7 +195,7 @@ class RandomSolitons:
     """
 
     count: int = 2
-    amplitude: tuple[float, float] = (0.8, 1.6)
+    amplitude: tuple[Number, Number] = (0.8, 1.6)
     turns: tuple[int, int] = (-6, 6)
 
     def __call__(self, grid: Grid, generator: Generator) -> Float[Tensor, "2 *space"]:
@@ -217,7 +217,7 @@ class RandomSolitons:
 
 @dataclass(frozen=True)
 class RandomWave:
-    """Gaussian field and velocity of a second-order equation, `|m|^-decay` on `0 < |m| <= modes`; channels (phi, phi_t).
+    """Gaussian field and velocity, both `|m|^-decay` on the modes `0 < |m| <= modes`; channels (phi, phi_t).
 
     Attributes:
         modes: largest mode number.
@@ -228,10 +228,10 @@ class RandomWave:
     """
 
     modes: int = 4
-    decay: float = 1.0
-    rms: float = 1.0
-    velocity_rms: float = 0.0
-    mean: float = 0.0
+    decay: Number = 1.0
+    rms: Number = 1.0
+    velocity_rms: Number = 0.0
+    mean: Number = 0.0
 
     def __call__(self, grid: Grid, generator: Generator) -> Float[Tensor, "2 *space"]:
         amplitude = unit_variance(power_law(self.modes, grid.ndim, self.decay))

@@ -160,7 +160,7 @@ class KleinGordon(Equation):
         return torch.stack((velocity, self.force(grid.to(u))(phi)), dim=-1 - grid.ndim)
 
     def invariants(self, u: Float[Tensor, "..."], grid: Grid) -> dict[str, Float[Tensor, "..."]]:
-        """Both conserved: `energy` (integral of `phi_t^2/2 + |grad phi|^2/2 + V`) and `momentum` (of `-phi_t phi_x`, along the first axis)."""
+        """Both conserved: `energy`, the integral of `phi_t^2/2 + |grad phi|^2/2 + V`; `momentum`, of `-phi_t phi_x`."""
         grid = grid.to(u)
         phi, velocity = u.unbind(-1 - grid.ndim)
         stretch = grid.integrate(-phi * grid.irfft(grid.laplacian() * grid.rfft(phi)))

@@ -113,7 +113,7 @@ class NavierStokes(Equation):
         return grid.irfft(velocity_symbol(grid) * grid.rfft(u))
 
     def invariants(self, u: Float[Tensor, "..."], grid: Grid) -> dict[str, Float[Tensor, "..."]]:
-        """`circulation`, the integral of `w`, is zero; `energy` (of `(u^2 + v^2) / 2`) and `enstrophy` (of `w^2 / 2`) follow budgets."""
+        """Integrals: `circulation` of `w`, zero; `energy` of `(u^2 + v^2) / 2`; `enstrophy` of `w^2 / 2`."""
         vorticity = u.select(-3, 0)
         return {
             "circulation": grid.integrate(vorticity),
@@ -122,7 +122,7 @@ class NavierStokes(Equation):
         }
 
     def budget(self, u: Float[Tensor, "..."], grid: Grid) -> dict[str, Float[Tensor, "..."]]:
-        """Terms of `d energy / dt`: `dissipation = -nu int w^2`, `drag = -2 mu energy`, `injection = int f . (u, v)`."""
+        """Terms of `d energy / dt`: dissipation `-nu int w^2`, drag `-2 mu energy`, injection `int f . (u, v)`."""
         grid, velocity = grid.to(u), self.velocity(u, grid)
         force = torch.zeros_like(velocity) if self.forcing is None else self.forcing(grid)
         return {
@@ -132,7 +132,7 @@ class NavierStokes(Equation):
         }
 
     def enstrophy_budget(self, u: Float[Tensor, "..."], grid: Grid) -> dict[str, Float[Tensor, "..."]]:
-        """Terms of `d enstrophy / dt`: `dissipation = -nu int |grad w|^2`, `drag = -2 mu enstrophy`, `injection = int w curl f`."""
+        """Terms of `d enstrophy / dt`: `-nu int |grad w|^2`, `-2 mu enstrophy`, `int w curl f`."""
         grid, w = grid.to(u), u.select(-3, 0)
         slope = grid.differentiate(w, 1, 0).square() + grid.differentiate(w, 1, 1).square()
         source = self._curl(grid)

@@ -96,7 +96,7 @@ class NonlinearSchrodinger(Equation):
         return semilinear_tendency(self, u, grid)
 
     def invariants(self, u: Float[Tensor, "..."], grid: Grid) -> dict[str, Float[Tensor, "..."]]:
-        """All conserved: `mass` (integral of `|psi|^2`), `momentum` (of `Im psi* psi_x`), `energy` (of `|psi_x|^2/2 - g |psi|^4/2`)."""
+        """Conserved integrals: `mass` `|psi|^2`, `momentum` `Im psi* psi_x`, `energy` `(|psi_x|^2 - g |psi|^4) / 2`."""
         slope = grid.to(u).differentiate(u)
         (re, im), (re_x, im_x) = u.unbind(-2), slope.unbind(-2)
         squared = re.square() + im.square()

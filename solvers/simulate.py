@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from .equation import Equation
-from .grid import Grid
+from .grid import Grid, Number
 from .stepper import Stepper
 
 # An automatic step keeps the step-doubling error over one interval, relative to the field's root mean square, below
@@ -17,7 +17,7 @@ from .stepper import Stepper
 TOLERANCE = 1e-6
 ROUNDINGS = 200
 HORIZON = 100
-HALVINGS = 14
+HALVINGS = 12
 # Non-finite states are looked for this often between frames.
 CHECK_EVERY = 64
 
@@ -26,7 +26,7 @@ class SimulationError(RuntimeError):
     """A state stopped being finite, or no step was accurate.
 
     Attributes:
-        time: the first time at which it was seen.
+        time: when, counted from `u0` (a warm-up included).
         sample: index in the batch of the first sample concerned.
     """
 
@@ -40,11 +40,11 @@ def simulate(
     grid: Grid,
     u0: Float[Tensor, "b c *space"],
     *,
-    interval: float,
+    interval: Number,
     frames: int,
     stepper: type[Stepper] | None = None,
-    dt: float | None = None,
-    warmup: float = 0.0,
+    dt: Number | None = None,
+    warmup: Number = 0.0,
 ) -> Float[Tensor, "b t c *space"]:
     """Trajectories `u(t_0), u(t_0 + interval), ..., u(t_0 + frames interval)`, with `t_0 = warmup` after `u0`.
 
@@ -74,28 +74,23 @@ def simulate(
     grid, scheme = grid.to(u0), stepper or equation.default_stepper
     if dt is not None:
         steps, before = steps_in(interval, dt, "interval"), steps_in(warmup, dt, "warmup")
-        u = _run(scheme(equation, grid, warmup / before), u0, before, 1, 0.0)[:, -1] if before else u0
+        u = _run(scheme(equation, grid, warmup / before), u0, before)[:, -1] if before else u0
         return _run(scheme(equation, grid, interval / steps), u, steps, frames, warmup)
     u, steps = u0, accurate_steps(equation, grid, u0, scheme, interval)
     if warmup:
         before = math.ceil(warmup * steps / interval - 1e-9)
-        u = _run(scheme(equation, grid, warmup / before), u0, before, 1, 0.0)[:, -1]
-        steps = accurate_steps(equation, grid, u, scheme, interval)
+        u = _run(scheme(equation, grid, warmup / before), u0, before)[:, -1]
+        steps = accurate_steps(equation, grid, u, scheme, interval, steps, warmup)
     while True:
-        trajectory = _run(scheme(equation, grid, interval / steps), u, steps, frames, warmup)
-        needed = max(
-            (
-                accurate_steps(equation, grid, trajectory[:, t], scheme, interval, steps)
-                for t in {frames // 2, max(frames - 1, 0)}
-            ),
-            default=steps,
-        )
-        if needed == steps:
+        trajectory, tried = _run(scheme(equation, grid, interval / steps), u, steps, frames, warmup), steps
+        for frame in sorted({frames // 2, max(frames - 1, 0)} - {0}):
+            time = warmup + frame * interval
+            steps = accurate_steps(equation, grid, trajectory[:, frame], scheme, interval, steps, time)
+        if steps == tried:
             return trajectory
-        steps = needed
 
 
-def steps_in(duration: float, dt: float, what: str = "interval") -> int:
+def steps_in(duration: Number, dt: Number, what: str = "interval") -> int:
     """The number of steps `dt` in a duration, which must be whole to rounding."""
     if not (dt > 0 and math.isfinite(dt)):
         raise ValueError(f"dt must be positive and finite, got {dt}")
@@ -112,59 +107,59 @@ def accurate_steps(
     grid: Grid,
     u: Float[Tensor, "b c *space"],
     scheme: type[Stepper],
-    interval: float,
-    start: int | None = None,
+    interval: Number,
+    start: int = 1,
+    time: float = 0.0,
 ) -> int:
-    """The number of steps per interval, at least `start`, at which step doubling moves no sample by more than the
-    tolerance.
-    """
+    """The number of steps per interval, at least `start`, at which step doubling moves no sample by the tolerance."""
     suggested = equation.suggested_step(grid)
-    first = math.ceil(interval / suggested - 1e-9)
-    steps, share = start or first, min(1.0, HORIZON / first)
+    steps = max(start, math.ceil(interval / suggested - 1e-9))
     tolerance = max(TOLERANCE, ROUNDINGS * torch.finfo(grid.dtype).eps)
-    coarse, error = None, math.inf
+    count = min(steps, math.ceil(HORIZON * suggested * steps / interval))
+    coarse = _advance(scheme(equation, grid, interval / steps), u, count)
     for _ in range(HALVINGS):
-        count = max(1, math.ceil(steps * share))
-        if coarse is None:
-            coarse = _advance(scheme(equation, grid, interval / steps), u, count)
         fine = _advance(scheme(equation, grid, interval / (2 * steps)), u, 2 * count)
         error = _difference(coarse, fine)
-        if error < tolerance:
+        if bool((error < tolerance).all()):
             return steps
-        steps, coarse = 2 * steps, fine if 2 * count == max(1, math.ceil(2 * steps * share)) else None
-    raise ValueError(
-        f"no dt down to {interval / steps:.1e} makes step doubling agree to {tolerance:.0e} over {interval * share:.3g} "
-        f"time units (last: {error:.1e}); refine the grid, smooth u0 or give dt"
+        steps, count, coarse = 2 * steps, 2 * count, fine
+    worst = int(torch.nan_to_num(error, nan=math.inf).argmax())
+    raise SimulationError(
+        f"sample {worst} of {type(equation).__name__}: no dt down to {interval / steps:.1e} makes step doubling agree "
+        f"to {tolerance:.0e} from t = {time:.6g} on with {scheme.__name__} (last difference: {error[worst].item():.1e}); "
+        "refine the grid, smooth u0, or give dt",
+        time=time,
+        sample=worst,
     )
 
 
 def _advance(scheme: Stepper, u: Tensor, steps: int) -> Tensor:
-    """The field after some steps, whatever it is."""
+    """The field after some steps, finite or not."""
     state = scheme.encode(u)
     for _ in range(steps):
         state = scheme.step(state)
     return scheme.decode(state)
 
 
-def _difference(a: Tensor, b: Tensor) -> float:
-    """Largest relative difference of any sample; infinite unless both are finite."""
+def _difference(a: Tensor, b: Tensor) -> Float[Tensor, " b"]:
+    """Root mean square of `a - b` relative to that of `b`, of each sample; not a number where one is not finite."""
     axes = tuple(range(1, a.ndim))
-    ratio = (a - b).square().mean(axes).sqrt() / b.square().mean(axes).sqrt().clamp(min=torch.finfo(b.dtype).tiny)
-    worst = ratio.max().item()
-    return worst if math.isfinite(worst) else math.inf
+    scale = b.square().mean(axes).sqrt().clamp(min=torch.finfo(b.dtype).tiny)
+    return (a - b).square().mean(axes).sqrt() / scale
 
 
-def _run(scheme: Stepper, u: Tensor, steps: int, frames: int, start: float) -> Tensor:
-    """Frames `[b, frames + 1, c, *space]`, `steps` steps apart; raises as soon as a state is seen not to be finite."""
+def _run(scheme: Stepper, u: Tensor, steps: int, frames: int | None = None, start: float = 0.0) -> Tensor:
+    """Frames `[b, frames + 1, c, *space]` (none: one frame of warm-up); raises once a state is not finite."""
     trajectory, state, done = [u], scheme.encode(u), 0
-    for frame in range(frames):
+    for frame in range(1 if frames is None else frames):
         inner = 0
         while inner < steps:
             count, known = min(CHECK_EVERY, steps - inner), state
             for _ in range(count):
                 state = scheme.step(state)
             if not bool(_finite(state).all()):
-                raise _blow_up(scheme, known, count, start, done, frame)
+                where = "in the warm-up" if frames is None else f"between frames {frame} and {frame + 1}"
+                raise _blow_up(scheme, known, count, start + done * scheme.dt, where)
             inner, done = inner + count, done + count
         trajectory.append(scheme.decode(state))
     return torch.stack(trajectory, dim=1)
@@ -178,17 +173,16 @@ def _finite(state: Any) -> Bool[Tensor, " b"]:
 
 
 @torch.no_grad()
-def _blow_up(scheme: Stepper, state: Any, count: int, start: float, done: int, frame: int) -> SimulationError:
+def _blow_up(scheme: Stepper, state: Any, count: int, time: float, where: str) -> SimulationError:
     """Steps again from the last finite state to name the step and the sample."""
     for _ in range(count):
-        state, done = scheme.step(state), done + 1
+        state, time = scheme.step(state), time + scheme.dt
         if not bool(_finite(state).all()):
             break
-    time, index = start + done * scheme.dt, int((~_finite(state)).nonzero()[0])
+    index = int((~_finite(state)).nonzero()[0])
     return SimulationError(
-        f"sample {index} of {type(scheme.equation).__name__} stopped being finite at t = {time:.6g}, between frames "
-        f"{frame} and {frame + 1}, with {type(scheme).__name__} and dt = {scheme.dt:.6g}; "
-        "halve dt, refine the grid, or check that u0 is resolved",
+        f"sample {index} of {type(scheme.equation).__name__} stopped being finite at t = {time:.6g}, {where}, "
+        f"with {type(scheme).__name__} and dt = {scheme.dt:.6g}; halve dt, refine the grid, or check that u0 is smooth",
         time=time,
         sample=index,
     )

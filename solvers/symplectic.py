@@ -14,7 +14,7 @@ State: TypeAlias = tuple[Tensor, Tensor, Tensor]
 
 
 class StoermerVerlet(Stepper):
-    """Second order, symplectic, time-reversible, kick-drift-kick: Hairer, Lubich & Wanner (2003), eq. (1.5), doi:10.1017/S0962492902000144.
+    """Second order, symplectic, kick-drift-kick: Hairer, Lubich & Wanner (2003), doi:10.1017/S0962492902000144.
 
     For `q_tt = F(q)` without damping: a force that depends on `q_t` does not fit. One force per step; the energy
     error stays bounded at `O(dt^2)`. Stable for `dt < 2 / (highest frequency)`; larger steps are refused.
