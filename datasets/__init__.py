@@ -2,20 +2,35 @@
 
 from typing import Any
 
+from .blocks import GenerationError
+from .certificate import Certificate, CertificateError, certify
 from .files import DatasetError
+from .generation import ensure_dataset
 from .metadata import DatasetMetadata, Statistics
 from .open_source import open_source
+from .recipe import CertificateRecipe, Recipe, load_recipe
 from .statistics import compute_statistics
 from .trajectory_dataset import TrajectoryDataset
+from .verify import Check, verify_dataset
 
 __all__ = [
+    "Certificate",
+    "CertificateError",
+    "CertificateRecipe",
+    "Check",
     "DatasetError",
     "DatasetMetadata",
+    "GenerationError",
+    "Recipe",
     "Statistics",
     "TrajectoryDataModule",
     "TrajectoryDataset",
+    "certify",
     "compute_statistics",
+    "ensure_dataset",
+    "load_recipe",
     "open_source",
+    "verify_dataset",
 ]
 
 

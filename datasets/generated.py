@@ -18,10 +18,11 @@ class GeneratedSource(Source):
 
     Args:
         folder: the folder that holds the manifest.
+        manifest: what to read instead of that file, before it is written.
     """
 
-    def __init__(self, folder: Path) -> None:
-        manifest = read_manifest(folder)
+    def __init__(self, folder: Path, manifest: dict[str, Any] | None = None) -> None:
+        manifest = read_manifest(folder) if manifest is None else manifest
         if manifest is None:
             raise DatasetError(f"{folder}: expected a generated dataset with {MANIFEST}")
         self.manifest, self.folder = manifest, folder

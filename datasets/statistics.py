@@ -18,7 +18,7 @@ class Moments:
     """Count, mean and second central moment of each channel, merged piece by piece.
 
     Reference:
-        Chan, Golub & LeVeque (1983), eq. (2.1), doi:10.1080/00031305.1983.10483115.
+        Chan, Golub & LeVeque (1983), doi:10.1080/00031305.1983.10483115.
     """
 
     def __init__(self, channels: int) -> None:

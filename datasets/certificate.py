@@ -1,0 +1,165 @@
+"""How wrong the truth is: half the step, twice the grid, invariants, the tail of the spectrum, on a few trajectories.
+
+Errors are relative, in the root mean square over the box, of the worst channel, frame and sample within the horizon:
+
+    error = max |u - v|_2 / max_t |u|_2 .
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from rollwave.solvers import Grid, sample, simulate
+from rollwave.solvers.simulate import steps_in
+
+from .blocks import subsample
+from .recipe import Recipe
+
+WARNING = 1e-3
+
+
+class CertificateError(ValueError):
+    """The truth misses the tolerance of its recipe."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Measured errors of the reference solution.
+
+    Attributes:
+        samples: trajectories measured, the first ones of the training split.
+        horizon: time over which they were followed, after the warm-up.
+        step_error: relative difference from the solution with half the step.
+        grid_error: relative difference, at half the step, from the solution on twice the points.
+        invariant_drift: change of each invariant relative to the larger of its size and `|u|^2`; only what the equation
+            conserves should be small.
+        spectral_tail: largest share of the squared field in modes beyond half the Nyquist wavenumber of any axis.
+    """
+
+    samples: int
+    horizon: float
+    step_error: float
+    grid_error: float
+    invariant_drift: dict[str, float]
+    spectral_tail: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The attributes."""
+        return asdict(self)
+
+    def complaints(self, tolerance: float) -> list[str]:
+        """What misses the tolerance, each with the knob to turn."""
+        found = []
+        if not self.step_error <= tolerance:
+            found.append(
+                f"half the step moves the solution by {self.step_error:.1e} > {tolerance:.0e}: lower dataset.dt"
+            )
+        if not self.grid_error <= tolerance:
+            found.append(
+                f"twice the grid moves the solution by {self.grid_error:.1e} > {tolerance:.0e}: raise dataset.points "
+                "(and dataset.space_stride, to store as many points as before), or smooth the initial condition"
+            )
+        return found
+
+
+@torch.no_grad()
+def certify(recipe: Recipe) -> Certificate | None:
+    """Measure the certificate that a recipe asks for; None if it asks for no samples.
+
+    After a warm-up the state is carried to the finer grid by its trigonometric interpolant; without one the initial
+    condition, which is a function, is sampled there.
+    """
+    wanted = recipe.certificate
+    if not wanted.samples:
+        return None
+    equation, coarse, fine = recipe.build_equation(), recipe.build_grid(), recipe.build_grid(2)
+    horizon = wanted.horizon if wanted.horizon is not None else 10 * recipe.interval
+    frames = steps_in(horizon, recipe.interval, "interval")
+    initial = recipe.build_initial_condition()
+    seed = recipe.split_seed("train")
+    start = sample(initial, coarse, batch=wanted.samples, seed=seed)
+    if recipe.warmup:
+        start = simulate(
+            equation, coarse, start, interval=recipe.warmup, frames=1, dt=recipe.dt, stepper=recipe.stepper_class
+        )[:, -1]
+        start_fine = interpolate(start, coarse, fine)
+    else:
+        start_fine = sample(initial, fine, batch=wanted.samples, seed=seed)
+
+    def follow(u0: Tensor, grid: Grid, dt: float) -> Tensor:
+        return simulate(
+            equation, grid, u0, interval=recipe.interval, frames=frames, dt=dt, stepper=recipe.stepper_class
+        )
+
+    u = follow(start, coarse, recipe.dt)
+    half = follow(start, coarse, recipe.dt / 2)
+    double = subsample(follow(start_fine, fine, recipe.dt / 2), 2, coarse.ndim)
+    return Certificate(
+        samples=wanted.samples,
+        horizon=float(horizon),
+        step_error=relative_error(u, half),
+        grid_error=relative_error(half, double),
+        invariant_drift={name: drift(value, u, coarse) for name, value in equation.invariants(u, coarse).items()},
+        spectral_tail=spectral_tail(u, coarse),
+    )
+
+
+def relative_error(u: Float[Tensor, "b t c *space"], v: Float[Tensor, "b t c *space"]) -> float:
+    """`max |u - v|_2 / max_t |u|_2` over samples, frames and channels."""
+    difference, size = (x.flatten(3).norm(dim=3) for x in (u - v, u))
+    tiny = torch.finfo(u.dtype).tiny
+    return float((difference / size.amax(dim=1, keepdim=True).clamp(min=tiny)).max())
+
+
+def drift(invariant: Float[Tensor, "b t"], u: Float[Tensor, "b t c *space"], grid: Grid) -> float:
+    """Largest change of an invariant relative to the larger of its own size and the initial integral of `|u|^2`."""
+    scale = torch.maximum(invariant[:, 0].abs(), grid.integrate(u[:, 0].square()).sum(dim=1))
+    change = (invariant - invariant[:, :1]).abs().amax(dim=1)
+    return float((change / scale.clamp(min=torch.finfo(u.dtype).tiny)).max())
+
+
+def spectral_tail(u: Float[Tensor, "b t c *space"], grid: Grid) -> float:
+    """Largest share of the squared field, of any sample, frame and channel, beyond half the Nyquist wavenumber."""
+    power = torch.fft.fftn(u, dim=grid.axes).abs().square()
+    beyond = torch.zeros(grid.points, dtype=torch.bool)
+    for axis, n in enumerate(grid.points):
+        beyond |= 4 * grid.indices(axis, full=True).abs() > n
+    tail = (power * beyond).flatten(3).sum(dim=3)
+    return float((tail / power.flatten(3).sum(dim=3).clamp(min=torch.finfo(u.dtype).tiny)).max())
+
+
+def interpolate(u: Float[Tensor, "..."], coarse: Grid, fine: Grid) -> Float[Tensor, "..."]:
+    """The trigonometric interpolant of `u` at the points of a finer grid; the Nyquist mode is dropped."""
+    u_hat = torch.fft.fftn(u, dim=coarse.axes)
+    u_hat = u_hat * coarse.dealias(1.0, full=True)
+    target = torch.zeros((*u.shape[: -coarse.ndim], *fine.points), dtype=u_hat.dtype)
+    index: list[Any] = [...]
+    for axis, m in enumerate(fine.points):
+        modes = coarse.indices(axis, full=True).flatten().long() % m
+        index.append(modes.reshape([-1 if i == axis else 1 for i in range(coarse.ndim)]).expand(coarse.points))
+    target[tuple(index)] = u_hat * (math.prod(fine.points) / math.prod(coarse.points))
+    return torch.fft.ifftn(target, dim=fine.axes).real
+
+
+def accept(certificate: Certificate | None, recipe: Recipe) -> list[str]:
+    """Warnings about a certificate.
+
+    Raises:
+        CertificateError: it misses the tolerance that the recipe sets; says which knob to turn.
+    """
+    if certificate is None:
+        return [f"dataset '{recipe.name}' carries no certificate; set dataset.certificate.samples to measure one"]
+    tolerance = recipe.certificate.tolerance
+    complaints = certificate.complaints(WARNING if tolerance is None else tolerance)
+    if complaints and tolerance is not None:
+        reasons = "\n  ".join(complaints)
+        raise CertificateError(
+            f"dataset '{recipe.name}' was not written, its truth misses certificate.tolerance = {tolerance:.0e} over "
+            f"{certificate.horizon:g} time units:\n  {reasons}\n  or, for a chaotic system, shorten "
+            "dataset.certificate.horizon to a few Lyapunov times"
+        )
+    return complaints
