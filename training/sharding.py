@@ -4,7 +4,7 @@ from torch.distributed.fsdp import fully_shard
 
 
 def shard(network: nn.Module, mesh: DeviceMesh) -> None:
-    """Split every parameter over the processes of `mesh`, gathered block by block: the members of each `ModuleList`,
+    """Split every parameter over the last axis of `mesh`, with replicas along the first, gathered block by block: the members of each `ModuleList`,
     then the rest.
     """
     for module in list(network.modules()):

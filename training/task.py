@@ -68,7 +68,7 @@ class ForecastTask(LightningModule):
     def configure_model(self) -> None:
         """Shard the network when the strategy has a mesh of processes for that."""
         if self.device_mesh is not None and not getattr(self, "_sharded", False):
-            shard(self.emulator.network, self.device_mesh["data_parallel"])
+            shard(self.emulator.network, self.device_mesh)
             self._sharded = True
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -149,6 +149,12 @@ class ForecastTask(LightningModule):
             saved = {name.removeprefix("emulator."): value for name, value in checkpoint["ema_state_dict"].items()}
             self._saved_average = saved, checkpoint["ema_updates"]
             self._load_average()
+
+    def trained_emulator(self) -> Emulator:
+        """A copy of the emulator as it stands, with the averaged weights if there are any."""
+        trained = Emulator.from_config(self.emulator.config)
+        trained.load_state_dict(self.emulator.state_dict() if self.average is None else self.average.state_dict())
+        return trained.eval()
 
     def _load_average(self) -> None:
         if self.average is not None and self._saved_average is not None:

@@ -1,0 +1,139 @@
+"""A run that is interrupted anywhere and resumed ends where an undisturbed one ends, to the last bit."""
+
+import math
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
+from rollwave.datasets import TrajectoryDataModule
+from rollwave.training import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint, Noise, Pushforward
+from torch import Tensor
+from training_helpers import small_task, write_waves
+
+EPOCHS, STEPS = 3, 4
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_waves(tmp_path_factory.mktemp("data") / "waves", {"train": 3, "valid": 3, "test": 1})
+
+
+class SaveEverywhere(Checkpoint):
+    """Keeps a checkpoint of every step and of every end of an epoch."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        # In the middle of an accumulation the gradient is state too; `LastCheckpoint` waits for the step, and so does this.
+        if not (trainer.fit_loop.epoch_loop._num_ready_batches_reached() or trainer.fit_loop._should_accumulate()):
+            trainer.save_checkpoint(self.folder / f"step-{trainer.global_step:02d}.ckpt")
+
+    def on_validation_end(self, trainer: Trainer, _: LightningModule) -> None:
+        if not trainer.sanity_checking:
+            trainer.save_checkpoint(self.folder / f"validated-{trainer.global_step:02d}.ckpt")
+
+    def on_train_epoch_end(self, trainer: Trainer, _: LightningModule) -> None:
+        trainer.save_checkpoint(self.folder / f"epoch-{trainer.global_step:02d}.ckpt")
+
+
+class Record(Callback):
+    """The losses by step and the validations by epoch."""
+
+    def __init__(self) -> None:
+        self.losses: dict[int, float] = {}
+        self.horizons: dict[int, tuple[float, ...]] = {}
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        self.losses[trainer.global_step] = float(trainer.callback_metrics["train/loss"])
+
+    def on_validation_end(self, trainer: Trainer, _: LightningModule) -> None:
+        if not trainer.sanity_checking:
+            metrics = trainer.callback_metrics
+            self.horizons[trainer.global_step] = tuple(
+                float(metrics[f"val/{name}"]) for name in ("loss", "nrmse", "horizon")
+            )
+
+
+def run(
+    folder: Path, work: Path, *callbacks: Callback, resume: Path | None = None, workers: int = 0, **changes: Any
+) -> tuple[dict[str, Any], Record]:
+    """Fit, from a checkpoint if one is given; the state that training leaves, and what it logged."""
+    record = Record()
+    limits = {key: changes.pop(key) for key in ("max_epochs", "max_steps", "accumulate_grad_batches") if key in changes}
+    trainer = Trainer(
+        accelerator="cpu",
+        logger=False,
+        callbacks=[
+            *callbacks,
+            record,
+            EarlyStopping("val/nrmse", check_on_train_epoch_end=False, patience=50),
+            BestCheckpoint(work),
+        ],
+        plugins=[AtomicCheckpointIO()],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        gradient_clip_val=1.0,
+        log_every_n_steps=1,
+        **({"max_epochs": EPOCHS} | limits),
+    )
+    objective = changes.get("objective")
+    data = TrajectoryDataModule(
+        folder, horizon=objective.horizon if objective else 1, batch_size=8, validation_steps=5, workers=workers, seed=3
+    )
+    data.setup("fit")
+    task = small_task(data, **changes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trainer.fit(task, datamodule=data, ckpt_path=resume)
+    state = {
+        "weights": task.state_dict(),
+        "average": task.average.state_dict(),
+        "optimizer": trainer.optimizers[0].state_dict(),
+        "scheduler": trainer.lr_scheduler_configs[0].scheduler.state_dict(),
+        "updates": task.average.updates,
+        "step": trainer.global_step,
+    }
+    return state, record
+
+
+def assert_same_bits(a: Any, b: Any, where: str = "") -> None:
+    assert type(a) is type(b), where
+    if isinstance(a, Tensor):
+        assert torch.equal(a, b), f"{where} differs by {(a - b).abs().max():.1e}"
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys(), where
+        for key in a:
+            assert_same_bits(a[key], b[key], f"{where}.{key}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), where
+        for index, (x, y) in enumerate(zip(a, b, strict=True)):
+            assert_same_bits(x, y, f"{where}.{index}")
+    else:
+        assert a == b, where
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"max_epochs": 10, "max_steps": EPOCHS * STEPS - 1}, {"objective": Noise(0.1), "accumulate_grad_batches": 2}],
+    ids=["epochs", "steps", "accumulated"],
+)
+def test_resuming_from_any_checkpoint_changes_no_bit(folder: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+    whole, logged = run(folder, tmp_path, SaveEverywhere(tmp_path), **changes)
+    checkpoints = sorted(path for path in tmp_path.glob("*.ckpt") if path.name != "best.ckpt")
+    assert len(checkpoints) >= 9
+    for checkpoint in checkpoints:
+        resumed, rest = run(folder, tmp_path, resume=checkpoint, **changes)
+        assert_same_bits(whole, resumed, checkpoint.name)
+        assert rest.losses.items() <= logged.losses.items(), checkpoint.name
+        assert rest.horizons.items() <= logged.horizons.items(), checkpoint.name
+        at = int(checkpoint.stem.split("-")[1])
+        done = checkpoint.stem.startswith(("validated", "epoch"))
+        assert set(rest.horizons) == {step for step in logged.horizons if step > at or (step == at and not done)}, (
+            checkpoint.name
+        )

@@ -1,0 +1,116 @@
+"""Fit an operator to a dataset and export the emulator.
+
+    python train.py experiment=ks_fno                                        one process
+    python train.py experiment=ks_fno trainer=ddp trainer.devices=4          four devices of this machine
+    torchrun --nnodes=2 --nproc-per-node=8 train.py experiment=ks_fno trainer=ddp trainer.devices=8 trainer.num_nodes=2
+    python train.py experiment=ks_fno ckpt_path=<run>/checkpoints/last.ckpt  resumes exactly
+
+Writes `.hydra/`, `checkpoints/`, `metrics.csv`, `emulator/` and the report into the run folder, which it prints first and last.
+"""
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+# The checkout's `datasets` and `kernels` would shadow other distributions of those names.
+ROOT = Path(__file__).resolve().parent
+sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
+
+import torch  # noqa: E402
+from hydra.utils import instantiate  # noqa: E402
+from lightning import Trainer, seed_everything  # noqa: E402
+from omegaconf import DictConfig  # noqa: E402
+from rollwave.commands import command, is_main_process  # noqa: E402
+from rollwave.datasets import TrajectoryDataModule  # noqa: E402
+from rollwave.operators import Emulator, EmulatorMetadata, Normalizer  # noqa: E402
+from rollwave.training import BestCheckpoint, ForecastTask, Objective, compile_network  # noqa: E402
+
+
+def train(cfg: DictConfig) -> dict[str, float]:
+    """Fit as `cfg` says; the last value of everything logged."""
+    seed_everything(cfg.seed, workers=True, verbose=False)
+    check_devices(cfg.trainer)
+    objective: Objective = instantiate(cfg.objective)
+    data = open_data(cfg, objective)
+    emulator = build_emulator(cfg, data)
+    if cfg.compile:
+        compile_network(emulator)
+    task = ForecastTask(
+        emulator,
+        objective=objective,
+        loss=instantiate(cfg.loss, _convert_="all"),
+        optimizer=instantiate(cfg.optimizer, _convert_="all"),
+        schedule=instantiate(cfg.scheduler),
+        horizon_metric=instantiate(cfg.horizon_metric),
+        ema_decay=cfg.ema_decay,
+        seed=cfg.seed,
+    )
+    trainer = build_trainer(cfg)
+    trainer.fit(task, datamodule=data, ckpt_path=cfg.ckpt_path)
+    if trainer.is_global_zero:
+        export(trainer, task, Path(cfg.folder) / "emulator")
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def open_data(cfg: DictConfig, objective: Objective) -> TrajectoryDataModule:
+    """The dataset, generated first if it is not there, in windows as long as the objective needs."""
+    data: TrajectoryDataModule = instantiate(cfg.data, history=cfg.history, horizon=objective.horizon, seed=cfg.seed)
+    data.setup("fit")
+    return data
+
+
+def build_emulator(cfg: DictConfig, data: TrajectoryDataModule) -> Emulator:
+    """An untrained emulator of the operator for this dataset."""
+    metadata, statistics = data.metadata, data.statistics
+    channels = len(metadata.channels)
+    network = instantiate(cfg.operator, in_channels=cfg.history * channels, out_channels=channels, _convert_="all")
+    return Emulator(
+        network,
+        normalizer=Normalizer(statistics.mean, statistics.std, statistics.delta_std, statistics.low, statistics.high),
+        metadata=EmulatorMetadata(
+            equation=metadata.equation,
+            channels=metadata.channels,
+            points=metadata.points,
+            lengths=metadata.lengths,
+            interval=metadata.interval * data.time_stride,
+            data_hash=metadata.data_hash,
+        ),
+        history=cfg.history,
+        residual=cfg.residual,
+    )
+
+
+def build_trainer(cfg: DictConfig) -> Trainer:
+    callbacks = [instantiate(callback) for callback in cfg.callbacks.values()]
+    loggers = [instantiate(logger) for logger in cfg.logger.values()]
+    configured = instantiate(cfg.trainer, _partial_=True, _convert_="all")
+    trainer: Trainer = configured(callbacks=callbacks, logger=loggers, default_root_dir=cfg.folder)
+    return trainer
+
+
+def check_devices(trainer: DictConfig) -> None:
+    """Say at once, and in one line, that the GPUs asked for are not there."""
+    if trainer.accelerator not in ("gpu", "cuda"):
+        return
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    wanted = trainer.devices if isinstance(trainer.devices, int) else 1
+    if there < max(wanted, 1):
+        raise ValueError(
+            f"the trainer asks for {wanted} CUDA device(s) and this machine has {there} (torch {torch.__version__}); "
+            "use trainer=cpu, or set trainer.devices to what there is"
+        )
+
+
+def export(trainer: Trainer, task: ForecastTask, folder: Path) -> None:
+    """The emulator of the best validation, or of the last step if none was kept."""
+    best = [callback.best_model_path for callback in trainer.callbacks if isinstance(callback, BestCheckpoint)]
+    if best and Path(best[0]).is_file():
+        Emulator.from_checkpoint(best[0]).save_pretrained(folder)
+    else:
+        task.trained_emulator().save_pretrained(folder)
+
+
+if __name__ == "__main__":
+    command(train, __file__)
