@@ -31,7 +31,7 @@ class Grid:
     """
 
     points: tuple[int, ...]
-    lengths: tuple[float, ...]
+    lengths: tuple[Number, ...]
     dtype: torch.dtype = torch.float64
     device: torch.device = CPU
 

@@ -126,7 +126,7 @@ def accurate_steps(
     worst = int(torch.nan_to_num(error, nan=math.inf).argmax())
     raise SimulationError(
         f"sample {worst} of {type(equation).__name__}: no dt down to {interval / steps:.1e} makes step doubling agree "
-        f"to {tolerance:.0e} from t = {time:.6g} on with {scheme.__name__} (last difference: {error[worst].item():.1e}); "
+        f"to {tolerance:.0e} from t = {time:.6g} on with {scheme.__name__} (last: {error[worst].item():.1e}); "
         "refine the grid, smooth u0, or give dt",
         time=time,
         sample=worst,
@@ -149,7 +149,7 @@ def _difference(a: Tensor, b: Tensor) -> Float[Tensor, " b"]:
 
 
 def _run(scheme: Stepper, u: Tensor, steps: int, frames: int | None = None, start: float = 0.0) -> Tensor:
-    """Frames `[b, frames + 1, c, *space]` (none: one frame of warm-up); raises once a state is not finite."""
+    """Frames `[b, frames + 1, c, *space]` (None: one, of warm-up); raises once a state is not finite."""
     trajectory, state, done = [u], scheme.encode(u), 0
     for frame in range(1 if frames is None else frames):
         inner = 0
