@@ -1,0 +1,59 @@
+"""Roll an emulator out over a dataset, and report how long, and in what sense, it stays right.
+
+    python evaluate.py checkpoint=logs/train/ks_l22/<time> dataset=ks_l22
+    python evaluate.py checkpoint=pretrained/ks_fno dataset=ks_l22 steps=200 animation=gif
+    python evaluate.py checkpoint=pretrained/ks_fno dataset=/path/to/the_well/folder
+
+Writes `report.md`, `metrics.json` and figures into the run folder, which it prints first and last.
+"""
+
+import sys
+from pathlib import Path
+
+# The checkout's `datasets` and `kernels` would shadow other distributions of those names.
+ROOT = Path(__file__).resolve().parent
+sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
+
+from omegaconf import DictConfig, OmegaConf  # noqa: E402
+
+from rollwave.commands import command  # noqa: E402
+from rollwave.evaluation import Settings, load_emulator  # noqa: E402
+from rollwave.evaluation import evaluate as evaluate_emulator  # noqa: E402
+
+# A run's folder is named after the dataset, which may be given as a path.
+OmegaConf.register_new_resolver("stem", lambda path: Path(path).stem, replace=True)
+
+
+def evaluate(cfg: DictConfig) -> Path:
+    """The folder of the report that `cfg` asks for."""
+    settings = Settings(
+        split=cfg.split,
+        steps=cfg.steps,
+        window_stride=cfg.window_stride,
+        batch_size=cfg.batch_size,
+        device=cfg.device,
+        perturbation=cfg.perturbation,
+        extend=cfg.extend,
+        animation=cfg.animation or None,
+    )
+    folder = find_dataset(cfg.dataset, cfg.paths.data)
+    emulator = load_emulator(cfg.checkpoint)
+    line = " ".join(["python evaluate.py", *sys.argv[1:]])
+    evaluate_emulator(emulator, folder, output=cfg.folder, settings=settings, command=line)
+    return Path(cfg.folder)
+
+
+def find_dataset(dataset: str, root: str) -> Path:
+    """A dataset of that name under `root`, or a path as it stands."""
+    named, path = Path(root) / dataset, Path(dataset).expanduser()
+    for candidate in (named, path):
+        if candidate.exists():
+            return candidate
+    raise FileNotFoundError(
+        f"dataset={dataset}: there is neither {named} nor {path.resolve()}; "
+        f"generate it with `python generate.py dataset={dataset}`, or give the path of its folder"
+    )
+
+
+if __name__ == "__main__":
+    command(evaluate, __file__)
