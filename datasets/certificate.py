@@ -37,7 +37,7 @@ class Certificate:
         grid_error: relative difference, at half the step, from the solution on twice the points.
         invariant_drift: change of each invariant relative to the larger of its size and `|u|^2`; only what the equation
             conserves should be small.
-        spectral_tail: largest share of the squared field in modes beyond half the Nyquist wavenumber of any axis.
+        spectral_tail: largest share of the squared field in the highest quarter of the modes that the scheme keeps.
     """
 
     samples: int
@@ -104,7 +104,7 @@ def certify(recipe: Recipe) -> Certificate | None:
         step_error=relative_error(u, half),
         grid_error=relative_error(half, double),
         invariant_drift={name: drift(value, u, coarse) for name, value in equation.invariants(u, coarse).items()},
-        spectral_tail=spectral_tail(u, coarse),
+        spectral_tail=spectral_tail(u, highest_modes(recipe)),
     )
 
 
@@ -122,14 +122,27 @@ def drift(invariant: Float[Tensor, "b t"], u: Float[Tensor, "b t c *space"], gri
     return float((change / scale.clamp(min=torch.finfo(u.dtype).tiny)).max())
 
 
-def spectral_tail(u: Float[Tensor, "b t c *space"], grid: Grid) -> float:
-    """Largest share of the squared field, of any sample, frame and channel, beyond half the Nyquist wavenumber."""
-    power = torch.fft.fftn(u, dim=grid.axes).abs().square()
-    beyond = torch.zeros(grid.points, dtype=torch.bool)
-    for axis, n in enumerate(grid.points):
-        beyond |= 4 * grid.indices(axis, full=True).abs() > n
+def spectral_tail(u: Float[Tensor, "b t c *space"], highest: tuple[int, ...]) -> float:
+    """Largest share of the squared field, of any sample, frame and channel, above 3/4 of an axis's `highest` mode."""
+    axes = tuple(range(3, u.ndim))
+    power = torch.fft.fftn(u, dim=axes).abs().square()
+    beyond = torch.zeros(u.shape[3:], dtype=torch.bool)
+    for axis, mode in enumerate(highest):
+        modes = torch.fft.fftfreq(u.shape[3 + axis], d=1 / u.shape[3 + axis]).abs()
+        beyond |= (4 * modes > 3 * mode).reshape([-1 if i == axis else 1 for i in range(len(highest))])
     tail = (power * beyond).flatten(3).sum(dim=3)
     return float((tail / power.flatten(3).sum(dim=3).clamp(min=torch.finfo(u.dtype).tiny)).max())
+
+
+def highest_modes(recipe: Recipe) -> tuple[int, ...]:
+    """The highest mode on each axis that the scheme keeps, seen on a field that has them all."""
+    grid, equation = recipe.build_grid(), recipe.build_equation()
+    spike = torch.zeros((1, len(equation.channels), *grid.points), dtype=grid.dtype)
+    spike.flatten(2)[..., 0] = 1.0
+    scheme = recipe.stepper_class(equation, grid, recipe.dt)
+    kept = torch.fft.fftn(scheme.decode(scheme.encode(spike)), dim=grid.axes).abs().sum(dim=(0, 1)) > 1e-6
+    indices = (grid.indices(axis, full=True).abs().expand(grid.points) for axis in range(grid.ndim))
+    return tuple(int((index * kept).max()) for index in indices)
 
 
 def interpolate(u: Float[Tensor, "..."], coarse: Grid, fine: Grid) -> Float[Tensor, "..."]:

@@ -61,7 +61,7 @@ def finish_reset(folder: Path) -> None:
 
 
 def abandon(folder: Path) -> None:
-    """Leave nothing of a generation whose recipe turned out not to work, so that a corrected one finds the name free."""
+    """Leave nothing of a generation whose recipe turned out not to work, so a corrected one finds the name free."""
     _reset(folder)
     (folder / PARTIAL).rmdir()
     with contextlib.suppress(OSError):
