@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rollwave.solvers import Grid, sample, simulate
+from rollwave.solvers import Grid, SimulationError, sample, simulate
 from rollwave.solvers.simulate import steps_in
 
-from .blocks import subsample
+from .blocks import GenerationError, subsample
 from .recipe import Recipe
 
 WARNING = 1e-3
@@ -83,29 +83,29 @@ def certify(recipe: Recipe) -> Certificate | None:
     seed = recipe.split_seed("train")
     start = sample(initial, coarse, batch=wanted.samples, seed=seed)
     if recipe.warmup:
-        start = simulate(
-            equation, coarse, start, interval=recipe.warmup, frames=1, dt=recipe.dt, stepper=recipe.stepper_class
-        )[:, -1]
+        start = _follow(recipe, start, coarse, recipe.dt, recipe.warmup, 1)[:, -1]
         start_fine = interpolate(start, coarse, fine)
     else:
         start_fine = sample(initial, fine, batch=wanted.samples, seed=seed)
-
-    def follow(u0: Tensor, grid: Grid, dt: float) -> Tensor:
-        return simulate(
-            equation, grid, u0, interval=recipe.interval, frames=frames, dt=dt, stepper=recipe.stepper_class
-        )
-
-    u = follow(start, coarse, recipe.dt)
-    half = follow(start, coarse, recipe.dt / 2)
-    double = subsample(follow(start_fine, fine, recipe.dt / 2), 2, coarse.ndim)
+    u = _follow(recipe, start, coarse, recipe.dt, recipe.interval, frames)
+    half = _follow(recipe, start, coarse, recipe.dt / 2, recipe.interval, frames)
+    double = _follow(recipe, start_fine, fine, recipe.dt / 2, recipe.interval, frames)
     return Certificate(
         samples=wanted.samples,
         horizon=float(horizon),
         step_error=relative_error(u, half),
-        grid_error=relative_error(half, double),
+        grid_error=relative_error(half, subsample(double, 2, coarse.ndim)),
         invariant_drift={name: drift(value, u, coarse) for name, value in equation.invariants(u, coarse).items()},
         spectral_tail=spectral_tail(u, highest_modes(recipe)),
     )
+
+
+def _follow(recipe: Recipe, u0: Tensor, grid: Grid, dt: float, interval: float, frames: int) -> Tensor:
+    equation, scheme = recipe.build_equation(), recipe.stepper_class
+    try:
+        return simulate(equation, grid, u0, interval=interval, frames=frames, dt=dt, stepper=scheme)
+    except SimulationError as error:
+        raise GenerationError(f"dataset '{recipe.name}', while measuring its certificate: {error}") from None
 
 
 def relative_error(u: Float[Tensor, "b t c *space"], v: Float[Tensor, "b t c *space"]) -> float:
