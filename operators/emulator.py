@@ -60,6 +60,10 @@ class Emulator(nn.Module):
     @property
     def config(self) -> dict[str, Any]:
         """Everything but the weights, as plain data; `Emulator.from_config` builds the same emulator, untrained."""
+        if "config" not in vars(self.network):
+            raise TypeError(
+                f"only operators of rollwave.operators record how to rebuild them, got {type(self.network).__name__}"
+            )
         return {
             "network": plain(self.network),
             "normalizer": self.normalizer.values(),
@@ -124,7 +128,7 @@ class Emulator(nn.Module):
         return rollout(self, self.as_history(u_history), steps)
 
     def as_history(self, u: Tensor) -> Tensor:
-        """`u` as `[b, h, c, *space]`, or a `ValueError` that says what was expected."""
+        """`u` as `[b, h, c, *space]` in the emulator's precision and place, or an error that says what was expected."""
         dimensions, channels = self.metadata.dimensions, len(self.metadata.channels)
         if self.history == 1 and u.ndim == dimensions + 2:
             u = u[:, None]
@@ -134,7 +138,7 @@ class Emulator(nn.Module):
                 f"{self.metadata.channels}, "
                 f"got {tuple(u.shape)}"
             )
-        return u
+        return u.to(self.normalizer.mean)
 
     def check_compatible(self, *, equation: str, channels: Sequence[str], interval: float, data_hash: str = "") -> None:
         """Raise a `ValueError` unless the emulator steps such data; warn if it was trained on another set of it."""
@@ -172,8 +176,10 @@ class Emulator(nn.Module):
     def _restore(cls, config: Mapping[str, Any], state: Mapping[str, Tensor], source: str) -> "Emulator":
         emulator = cls.from_config(config)
         try:
-            emulator.load_state_dict(state)
+            # The saved tensors themselves: another precision than the default is kept.
+            emulator.load_state_dict(state, assign=True)
         except RuntimeError as error:
-            raise ValueError(f"the weights in {source} do not fit its config: {error}") from None
-        pretrained.warn_about_versions(emulator.metadata.versions, source)
+            first, *others = str(error).split("\n\t")[1:]
+            raise ValueError(f"the weights in {source} do not fit its config ({len(others)} more): {first}") from None
+        pretrained.warn_about_versions(config, source)
         return emulator.eval()

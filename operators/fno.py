@@ -23,7 +23,7 @@ class SpectralConv(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, modes: Sequence[int]) -> None:
         super().__init__()
-        self.modes = tuple(modes)
+        self.modes = tuple(int(K) for K in modes)
         weight = torch.randn(weight_shape(in_channels, out_channels, self.modes)) / math.sqrt(2 * in_channels)
         weight.select(len(self.modes) - 1, 0).mul_(math.sqrt(2))
         self.weight = nn.Parameter(weight)
@@ -94,7 +94,9 @@ class FNO(nn.Module):
         super().__init__()
         if not modes or any(K < 0 for K in modes):
             raise ValueError(f"modes must hold one non-negative number for each space axis, got {tuple(modes)}")
-        self.modes = tuple(modes)
+        self.modes = tuple(int(K) for K in modes)
+        if depth < 1:
+            raise ValueError(f"depth must be at least 1, got {depth}")
         hidden = max(1, round(expansion * width))
         self.lift = PointwiseMLP(in_channels, ratio * width, width)
         self.blocks = nn.ModuleList(FNOBlock(width, self.modes, hidden) for _ in range(depth))

@@ -1,12 +1,13 @@
 """Layers that several operators share."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+CONVOLUTIONS: Sequence[type[nn.Conv1d] | type[nn.Conv2d] | type[nn.Conv3d]] = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 class Pointwise(nn.Module):
@@ -32,3 +33,26 @@ class PointwiseMLP(nn.Sequential):
 
     def __init__(self, in_channels: int, hidden: int, out_channels: int) -> None:
         super().__init__(Pointwise(in_channels, hidden), nn.GELU(), Pointwise(hidden, out_channels))
+
+
+def periodic_convolution(
+    dimensions: int, in_channels: int, out_channels: int, *, kernel: int = 3, dilation: int = 1
+) -> nn.Module:
+    """A convolution on a periodic box in one to three dimensions that keeps the grid; `kernel` is odd."""
+    if dimensions not in range(1, 4):
+        raise ValueError(f"dimensions must be 1, 2 or 3, got {dimensions}")
+    if kernel % 2 == 0:
+        raise ValueError(f"kernel must be odd, so that its centre is a grid point, got {kernel}")
+    convolution = CONVOLUTIONS[dimensions - 1]
+    padding = dilation * (kernel // 2)
+    return convolution(in_channels, out_channels, kernel, padding=padding, dilation=dilation, padding_mode="circular")
+
+
+def check_space(u: Tensor, dimensions: int, *, multiple: int = 1, least: int = 1) -> None:
+    """Raise a `ValueError` unless `u` is `[b, c, *space]`, axes multiples of `multiple` and no shorter than `least`."""
+    if u.ndim != dimensions + 2:
+        raise ValueError(f"u must be [batch, channel, *space] with {dimensions} space axes, got {tuple(u.shape)}")
+    if any(N % multiple or least > N for N in u.shape[2:]):
+        raise ValueError(
+            f"every space axis needs a multiple of {multiple} points, {least} or more; got {tuple(u.shape[2:])}"
+        )

@@ -3,7 +3,7 @@
 import dataclasses
 import importlib.metadata
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 
@@ -73,12 +73,11 @@ def package_versions() -> dict[str, str]:
     return versions
 
 
-def version_differences(saved: Mapping[str, str]) -> list[str]:
-    """What runs another version than `saved` names, build tags aside: `torch 2.11.0, running 2.13.0`."""
+def version_differences(saved: Mapping[str, str], packages: Collection[str]) -> list[str]:
+    """Which packages run another version than `saved` names, build tags aside: `torch 2.11.0, running 2.13.0`."""
     running = package_versions()
     return [
         f"{package} {version}, running {running.get(package, 'none')}"
         for package, version in saved.items()
-        if package in {"rollwave", "torch", "neuraloperator"}
-        and version.split("+")[0] != running.get(package, "none").split("+")[0]
+        if package in packages and version.split("+")[0] != running.get(package, "none").split("+")[0]
     ]

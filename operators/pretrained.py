@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -87,19 +88,26 @@ def _download(repository: str) -> Path:
 
 def load_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Config and weights, averaged ones first, from a training checkpoint; unpickles nothing but plain data."""
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    if "emulator" not in checkpoint.get("hyper_parameters", {}):
-        raise ValueError(
-            f"{path} holds no emulator: its hyper_parameters have {sorted(checkpoint.get('hyper_parameters', {}))}"
-        )
-    state = checkpoint.get("ema_state_dict") or checkpoint["state_dict"]
-    prefix = "emulator."
-    return checkpoint["hyper_parameters"]["emulator"], {
-        key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(f"{path} is no checkpoint of tensors and plain data, and is not loaded: {error}") from None
+    recorded = checkpoint.get("hyper_parameters", {})
+    if "emulator" not in recorded:
+        raise ValueError(f"{path} holds no emulator: its hyper_parameters are {sorted(recorded)}")
+    prefix, state = "emulator.", checkpoint.get("ema_state_dict") or checkpoint["state_dict"]
+    # torch.compile puts a name of its own into the keys.
+    ours = {
+        key.removeprefix(prefix).replace("_orig_mod.", ""): value
+        for key, value in state.items()
+        if key.startswith(prefix)
     }
+    return recorded["emulator"], ours
 
 
-def warn_about_versions(saved: Mapping[str, str], source: str) -> None:
-    """One warning that names every package of another version."""
-    if differences := version_differences(saved):
+def warn_about_versions(config: Mapping[str, Any], source: str) -> None:
+    """One warning that names every package that matters here and has another version."""
+    foreign = config["network"]["_target_"].endswith(".NeuralOperatorModel")
+    packages = {"rollwave", "torch", "neuraloperator"} if foreign else {"rollwave", "torch"}
+    if differences := version_differences(config["metadata"].get("versions", {}), packages):
         warnings.warn(f"{source} was made with " + "; ".join(differences), stacklevel=4)

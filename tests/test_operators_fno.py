@@ -1,0 +1,97 @@
+"""The FNO against neuraloperator's, against itself on other grids, and at its start."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from rollwave.kernels import truncated_irfft, truncated_rfft
+from rollwave.operators import FNO
+from rollwave.operators.fno import SpectralConv
+from rollwave.operators.neuraloperator import fno_from_neuraloperator
+
+
+def theirs(**arguments: Any) -> Any:
+    models = pytest.importorskip("neuralop.models")
+    arguments = {
+        "in_channels": 2,
+        "out_channels": 3,
+        "hidden_channels": 10,
+        "n_layers": 3,
+        "positional_embedding": None,
+    } | arguments
+    return models.FNO(**arguments)
+
+
+# Leading axes are even and longer than n_modes: on others the package's transform is not the one that it describes.
+@pytest.mark.parametrize(
+    ("points", "n_modes"),
+    [
+        ((64,), (16,)),
+        ((33,), (16,)),
+        ((16,), (16,)),
+        ((20, 23), (12, 10)),
+        ((12, 16), (7, 16)),
+        ((12, 10, 9), (8, 6, 4)),
+    ],
+)
+def test_it_agrees_with_neuraloperator_in_values_and_gradients(
+    points: tuple[int, ...], n_modes: tuple[int, ...]
+) -> None:
+    model = theirs(n_modes=n_modes)
+    ours = fno_from_neuraloperator(model)
+    u = torch.randn(2, 2, *points, requires_grad=True)
+    y, expected = ours(u), model(u)
+    assert (y - expected).norm() < 1e-6 * expected.norm()
+    direction = torch.randn_like(y)
+    ours.zero_grad()
+    model.zero_grad()
+    mine, other = (torch.autograd.grad((out * direction).sum(), u, retain_graph=True)[0] for out in (y, expected))
+    assert (mine - other).norm() < 1e-6 * other.norm()
+    (y * direction).sum().backward()
+    (expected * direction).sum().backward()
+    # Their gradients, put where their weights go.
+    for parameter in model.parameters():
+        parameter.data = parameter.grad
+    converted = dict(fno_from_neuraloperator(model).named_parameters())
+    for name, parameter in ours.named_parameters():
+        gradient = parameter.grad
+        assert gradient is not None
+        # Where the conversion has put zeros, their model has no weight to differentiate.
+        given = gradient * (converted[name] != 0) if name.endswith("spectral.weight") else gradient
+        assert (given - converted[name]).norm() < 2e-6 * converted[name].norm(), name
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"positional_embedding": "grid"},
+        {"norm": "group_norm"},
+        {"fno_skip": "identity"},
+        {"use_channel_mlp": False},
+        {"separable": True},
+    ],
+)
+def test_another_architecture_is_not_converted(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"default FNO .* this has .*{next(iter(arguments))}"):
+        fno_from_neuraloperator(theirs(n_modes=(8,), **{"in_channels": 10, "out_channels": 10} | arguments))
+
+
+@pytest.mark.parametrize(("coarse", "fine"), [((64,), (128,)), ((63,), (189,)), ((65,), (130,)), ((40, 40), (120, 80))])
+def test_it_is_the_same_map_on_every_grid(coarse: tuple[int, ...], fine: tuple[int, ...]) -> None:
+    """Up to what the GELUs make beyond the coarse grid's wavenumbers, which is little for a smooth function."""
+    modes = (4,) * len(coarse)
+    operator = FNO(1, 1, width=8, modes=modes, depth=3).double()
+    u_hat = truncated_rfft(0.3 * torch.randn(2, 1, *[9] * len(coarse), dtype=torch.float64), (2,) * len(coarse))
+    on_coarse, on_fine = (operator(truncated_irfft(u_hat, points)) for points in (coarse, fine))
+    step = [slice(None, None, F // C) for C, F in zip(coarse, fine, strict=True)]
+    assert (on_fine[(..., *step)] - on_coarse).norm() < 1e-7 * on_coarse.norm()
+
+
+@pytest.mark.parametrize("points", [(64,), (65,), (24, 30), (10, 11, 12)])
+def test_a_spectral_layer_starts_by_keeping_the_variance(points: tuple[int, ...]) -> None:
+    modes = (4,) * len(points)
+    layer = SpectralConv(96, 128, modes)
+    v = truncated_irfft(truncated_rfft(torch.randn(8, 96, *points), modes), points)
+    v = v / v.std()
+    assert layer(v).std().item() == pytest.approx(1.0, abs=0.05)
