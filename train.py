@@ -8,10 +8,12 @@
 Writes `.hydra/`, `checkpoints/`, `metrics.csv`, `emulator/` and the report into the run folder, which it prints first and last.
 """
 
+import logging
 import os
+import re
 import sys
 import tempfile
-import time
+import warnings
 from pathlib import Path
 
 # The checkout's `datasets` and `kernels` would shadow other distributions of those names.
@@ -21,15 +23,29 @@ sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != RO
 import torch  # noqa: E402
 from hydra.utils import instantiate  # noqa: E402
 from lightning import Trainer, seed_everything  # noqa: E402
-from omegaconf import DictConfig  # noqa: E402
-from rollwave.commands import command, is_main_process  # noqa: E402
-from rollwave.datasets import TrajectoryDataModule  # noqa: E402
+from omegaconf import DictConfig, OmegaConf  # noqa: E402
+from rollwave.commands import command  # noqa: E402
+from rollwave.datasets import Recipe, TrajectoryDataModule, ensure_dataset  # noqa: E402
 from rollwave.operators import Emulator, EmulatorMetadata, Normalizer  # noqa: E402
 from rollwave.training import BestCheckpoint, ForecastTask, Objective, compile_network  # noqa: E402
 
 
+# Beginnings of warnings at every start: deprecations inside Lightning, and choices made here on purpose.
+NOISE = (
+    "Experiment logs directory",
+    "`isinstance(treespec, LeafSpec)` is deprecated",
+    "`broadcast_buffers` is deprecated",
+    "torch.distributed.nn.functional.all_gather is deprecated",
+    "It is recommended to use `self.log('val/",
+    "The 'train_dataloader' does not have many workers",
+    "The 'val_dataloader' does not have many workers",
+    "FSDP2-wrapped module",
+)
+
+
 def train(cfg: DictConfig) -> dict[str, float]:
     """Fit as `cfg` says; the last value of everything logged."""
+    quieten()
     seed_everything(cfg.seed, workers=True, verbose=False)
     check_devices(cfg.trainer)
     objective: Objective = instantiate(cfg.objective)
@@ -56,6 +72,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
 def open_data(cfg: DictConfig, objective: Objective) -> TrajectoryDataModule:
     """The dataset, generated first if it is not there, in windows as long as the objective needs."""
+    if Path(cfg.data.folder) == Path(cfg.paths.data) / cfg.dataset.name:
+        ensure_dataset(Recipe.from_dict(OmegaConf.to_container(cfg.dataset, resolve=True)), cfg.paths.data)
     data: TrajectoryDataModule = instantiate(cfg.data, history=cfg.history, horizon=objective.horizon, seed=cfg.seed)
     data.setup("fit")
     return data
@@ -112,5 +130,19 @@ def export(trainer: Trainer, task: ForecastTask, folder: Path) -> None:
         task.trained_emulator().save_pretrained(folder)
 
 
+def quieten() -> None:
+    """Leave on the screen what concerns this run."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for beginning in NOISE:
+        warnings.filterwarnings("ignore", message=re.escape(beginning))
+
+
+def follow_rank_zero(arguments: list[str]) -> None:
+    """Under torchrun every process composes its own run folder: keep rank zero's the only one."""
+    if int(os.environ.get("RANK", "0")) > 0:
+        arguments += [f"hydra.run.dir={tempfile.mkdtemp(prefix='rollwave-')}", "hydra.output_subdir=null"]
+
+
 if __name__ == "__main__":
+    follow_rank_zero(sys.argv)
     command(train, __file__)

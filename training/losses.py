@@ -93,13 +93,13 @@ def _ratio(above: Float[Tensor, " b"], below: Float[Tensor, " b"]) -> Float[Tens
 
 def _indices(u: Tensor) -> Sequence[Tensor]:
     """Integer wavenumbers of the half spectrum of `u`, one tensor for each axis, ready to broadcast."""
-    points, dimensions = u.shape[2:], u.ndim - 2
+    points, dimensions, dtype = u.shape[2:], u.ndim - 2, torch.promote_types(u.dtype, torch.float32)
     indices = []
     for axis, N in enumerate(points):
         frequencies = torch.fft.rfftfreq if axis == dimensions - 1 else torch.fft.fftfreq
         shape = [1] * dimensions
         shape[axis] = -1
-        indices.append((frequencies(N, d=1 / N, device=u.device)).reshape(shape))
+        indices.append(frequencies(N, d=1 / N, device=u.device, dtype=dtype).reshape(shape))
     return indices
 
 

@@ -4,11 +4,13 @@ from torch.distributed.fsdp import fully_shard
 
 
 def shard(network: nn.Module, mesh: DeviceMesh) -> None:
-    """Split every parameter over the last axis of `mesh`, with replicas along the first, gathered block by block: the members of each `ModuleList`,
-    then the rest.
+    """Split every parameter over the last axis of `mesh`, with replicas along the first.
+
+    Parameters are gathered block by block: the members of each `ModuleList`, then the rest.
     """
     for module in list(network.modules()):
         if isinstance(module, nn.ModuleList):
             for block in module:
-                fully_shard(block, mesh=mesh)
-    fully_shard(network, mesh=mesh)
+                fully_shard(block, mesh=mesh, reshard_after_forward=True)
+    # The root too: between steps every parameter must be its shard, where the weights are averaged and saved.
+    fully_shard(network, mesh=mesh, reshard_after_forward=True)

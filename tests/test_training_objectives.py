@@ -1,0 +1,171 @@
+"""Each objective against its definition, computed with a map that needs no network."""
+
+import math
+
+import pytest
+import torch
+from rollwave.operators import Emulator, EmulatorMetadata, Normalizer
+from rollwave.training import Draws, Noise, OneStep, Pushforward, RelativeL2, Unrolled
+from torch import Tensor, nn
+
+DRAWS = Draws(seed=1, step=2)
+
+
+class Scale(nn.Module):
+    """`a` times the mean of the frames of the history."""
+
+    def __init__(self, a: float) -> None:
+        super().__init__()
+        self.a = nn.Parameter(torch.tensor(a))
+        self.calls = 0
+
+    def forward(self, z: Tensor) -> Tensor:
+        self.calls += 1
+        return self.a * z.mean(1, keepdim=True)
+
+
+def scaling(a: float = 0.5, history: int = 1) -> Emulator:
+    one = [1.0]
+    metadata = EmulatorMetadata("scaling", ("u",), (8,), (1.0,), 1.0)
+    normalizer = Normalizer([0.0], one, one, [-1.0], one)
+    return Emulator(Scale(a), normalizer=normalizer, metadata=metadata, history=history, residual=False)
+
+
+def squared(prediction: Tensor, target: Tensor) -> Tensor:
+    return (prediction - target).square().flatten(1).mean(1)
+
+
+def window(frames: int, batch: int = 3) -> Tensor:
+    return torch.randn(batch, frames, 1, 8)
+
+
+def test_one_step_compares_the_next_frame_only() -> None:
+    z = window(3)
+    expected = squared(0.5 * (z[:, 0] + z[:, 1]) / 2, z[:, 2])
+    assert torch.allclose(OneStep()(scaling(history=2), z, loss=squared, draws=DRAWS), expected)
+
+
+def test_unrolled_is_the_mean_over_the_steps_of_its_own_states() -> None:
+    z = window(4)
+    expected = torch.stack([squared(0.5**k * z[:, 0], z[:, k]) for k in (1, 2, 3)]).mean(0)
+    assert torch.allclose(Unrolled(3)(scaling(), z, loss=squared, draws=DRAWS), expected)
+
+
+@pytest.mark.parametrize("history", [1, 2])
+def test_recomputing_activations_changes_no_gradient(history: int) -> None:
+    gradients = []
+    for checkpoint in (False, True):
+        torch.manual_seed(0)
+        emulator = scaling(history=history)
+        Unrolled(3, checkpoint=checkpoint)(emulator, window(history + 3), loss=squared, draws=DRAWS).mean().backward()
+        gradients.append(emulator.network.a.grad)
+        assert emulator.network.calls == (6 if checkpoint else 3)
+    assert torch.equal(*gradients)
+
+
+def test_truncation_cuts_the_gradient_after_every_mth_step_and_nothing_else() -> None:
+    """With `f(u) = a u` and targets zero the term of step `k` is `a^{2k} u^2`; its derivative through the last `j` calls is `2 j a^{2k - 1} u^2`."""
+    a, K = 0.7, 5
+    z = torch.zeros(1, K + 1, 1, 8)
+    z[:, 0] = 1.0
+    for m in (1, 2, 3, K, None):
+        emulator = scaling(a)
+        value = Unrolled(K, gradient_steps=m)(emulator, z, loss=squared, draws=DRAWS).mean()
+        value.backward()
+        calls = [(k - 1) % (m or K) + 1 for k in range(1, K + 1)]
+        expected = sum(2 * j * a ** (2 * k - 1) for k, j in enumerate(calls, 1)) / K
+        assert value.item() == pytest.approx(sum(a ** (2 * k) for k in range(1, K + 1)) / K, rel=1e-6)
+        assert float(emulator.network.a.grad) == pytest.approx(expected, rel=1e-6)
+
+
+def test_pushforward_differentiates_the_last_call_only() -> None:
+    """With `f(u) = a u` from `u = 1` and targets zero, after `m` free calls: `(a^m a)^2`, whose derivative is `2 a^{2m} a`."""
+    a, seen = 0.7, set()
+    z = torch.zeros(1, 5, 1, 8)
+    z[:, 0] = 1.0
+    for step in range(40):
+        emulator, draws = scaling(a), Draws(seed=0, step=step)
+        m = draws.integer(4)
+        Pushforward(4)(emulator, z, loss=squared, draws=draws).mean().backward()
+        assert emulator.network.calls == m + 1
+        assert float(emulator.network.a.grad) == pytest.approx(2 * a ** (2 * m + 1), rel=1e-5)
+        seen.add(m)
+    assert seen == {0, 1, 2, 3}
+
+
+def test_pushforward_compares_with_the_frame_after_the_pushed_ones() -> None:
+    z = window(6)
+    draws = next(Draws(0, step) for step in range(40) if Draws(0, step).integer(4) == 3)
+    h1, h2 = z[:, 0], z[:, 1]
+    for _ in range(3):
+        h1, h2 = h2, 0.25 * (h1 + h2)
+    expected = squared(0.25 * (h1 + h2), z[:, 5])
+    assert torch.allclose(Pushforward(4)(scaling(history=2), z, loss=squared, draws=draws), expected)
+
+
+def test_noise_has_its_standard_deviation_and_leaves_the_target_alone() -> None:
+    """For `f = a` and target 0, `E (a (u + s xi))^2 = a^2 (u^2 + s^2)`."""
+    z = torch.zeros(4000, 2, 1, 8)
+    z[:, 0] = 1.0
+    value = Noise(0.5)(scaling(2.0), z, loss=squared, draws=DRAWS).mean()
+    assert value.item() == pytest.approx(4 * 1.25, rel=0.02)
+    assert torch.equal(
+        Noise(0.0)(scaling(), z, loss=squared, draws=DRAWS), OneStep()(scaling(), z, loss=squared, draws=DRAWS)
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong", [lambda: Unrolled(0), lambda: Unrolled(3, gradient_steps=0), lambda: Pushforward(0), lambda: Noise(-0.1)]
+)
+def test_numbers_that_mean_nothing_are_refused(wrong) -> None:  # noqa: ANN001
+    with pytest.raises(ValueError, match="must"):
+        wrong()
+
+
+def test_draws_depend_on_seed_step_and_stream_and_on_nothing_else() -> None:
+    z = torch.zeros(4, 2, 3)
+    first = Draws(1, 2).normal_like(z)
+    torch.rand(5)
+    assert torch.equal(first, Draws(1, 2).normal_like(z))
+    others = [Draws(2, 2).normal_like(z), Draws(1, 3).normal_like(z), Draws(1, 2).normal_like(z, stream=1)]
+    assert all(not torch.equal(first, other) for other in others)
+
+
+def test_processes_share_the_noise_of_the_global_batch() -> None:
+    whole = Draws(1, 2).normal_like(torch.zeros(6, 2, 3))
+    parts = [Draws(1, 2, rank, 3).normal_like(torch.zeros(2, 2, 3)) for rank in range(3)]
+    assert torch.equal(torch.cat(parts), whole)
+    assert len({Draws(1, 2, rank, 3).integer(1000) for rank in range(3)}) == 1
+
+
+def test_draws_are_normal_and_uniform() -> None:
+    numbers = torch.cat([Draws(0, step).normal_like(torch.zeros(64, 4)).flatten() for step in range(64)])
+    assert float(numbers.mean()) == pytest.approx(0, abs=4 / math.sqrt(len(numbers)))
+    assert float(numbers.std()) == pytest.approx(1, abs=0.02)
+    counts = torch.bincount(torch.tensor([Draws(0, step).integer(4) for step in range(400)]))
+    assert counts.min() > 70
+
+
+def test_unrolling_costs_memory_that_recomputing_saves() -> None:
+    """Bytes saved for the backward pass: K-fold for a plain unroll of K steps, states alone when recomputed."""
+
+    def saved_bytes(objective: Unrolled | OneStep) -> int:
+        total = 0
+
+        def pack(tensor: Tensor) -> Tensor:
+            nonlocal total
+            total += tensor.nbytes
+            return tensor
+
+        torch.manual_seed(0)
+        emulator = scaling()
+        emulator.network = nn.Sequential(
+            nn.Conv1d(1, 32, 1), nn.GELU(), nn.Conv1d(32, 32, 1), nn.GELU(), nn.Conv1d(32, 1, 1)
+        )
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            objective(emulator, torch.randn(2, 9, 1, 64), loss=RelativeL2(), draws=DRAWS)
+        return total
+
+    one = saved_bytes(Unrolled(1))
+    assert saved_bytes(Unrolled(8)) > 7 * one
+    assert saved_bytes(Unrolled(8, checkpoint=True)) < one
