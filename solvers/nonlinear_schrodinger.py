@@ -76,19 +76,22 @@ class NonlinearSchrodinger(Equation):
         return torch.cat((state.real, state.imag), dim=-2)
 
     def linear_flow(self, grid: Grid, dt: float) -> Map:
-        turn = torch.exp(self.linear(grid.to(torch.float64)) * dt).to(grid.complex_dtype)
+        # An increment, not a product: float32 keeps its digits over many steps.
+        turn = torch.expm1(self.linear(grid.to(torch.float64)) * dt).to(grid.complex_dtype)
 
         def dispersion(psi: Tensor) -> Tensor:
-            return grid.ifft(turn * grid.fft(psi))
+            return psi + grid.ifft(turn * grid.fft(psi))
 
         return dispersion
 
     def nonlinear_flow(self, grid: Grid, dt: float) -> Map:
-        rate = self.coupling * dt
+        rate = self.coupling * dt / 2
 
         def rotation(psi: Tensor) -> Tensor:
-            angle = rate * density(psi)
-            return psi * torch.complex(torch.cos(angle), torch.sin(angle))
+            # e^{ia} - 1 = 2 sin(a/2) (-sin(a/2) + i cos(a/2))
+            half = rate * density(psi)
+            s, c = torch.sin(half), torch.cos(half)
+            return psi + psi * torch.complex(-2 * s * s, 2 * s * c)
 
         return rotation
 
