@@ -7,6 +7,7 @@
 Writes `report.md`, `metrics.json` and figures into the run folder, which it prints first and last.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from rollwave.commands import command  # noqa: E402
 from rollwave.evaluation import Settings, load_emulator  # noqa: E402
 from rollwave.evaluation import evaluate as evaluate_emulator  # noqa: E402
 
+COMMAND = " ".join(["python evaluate.py", *sys.argv[1:]])
 # A run's folder is named after the dataset, which may be given as a path.
 OmegaConf.register_new_resolver("stem", lambda path: Path(path).stem, replace=True)
 
@@ -32,14 +34,17 @@ def evaluate(cfg: DictConfig) -> Path:
         window_stride=cfg.window_stride,
         batch_size=cfg.batch_size,
         device=cfg.device,
-        perturbation=cfg.perturbation,
+        perturbation=float(cfg.perturbation),
         extend=cfg.extend,
         animation=cfg.animation or None,
     )
-    folder = find_dataset(cfg.dataset, cfg.paths.data)
-    emulator = load_emulator(cfg.checkpoint)
-    line = " ".join(["python evaluate.py", *sys.argv[1:]])
-    evaluate_emulator(emulator, folder, output=cfg.folder, settings=settings, command=line)
+    for key in ("checkpoint", "dataset_folder"):
+        if OmegaConf.is_missing(cfg, key):
+            name = key.removesuffix("_folder")
+            raise ValueError(f"{name} is missing; type python evaluate.py checkpoint=<folder> dataset=<name or path>")
+    folder = find_dataset(str(cfg.dataset_folder), cfg.paths.data)
+    emulator = load_emulator(str(cfg.checkpoint))
+    evaluate_emulator(emulator, folder, output=cfg.folder, settings=settings, command=COMMAND)
     return Path(cfg.folder)
 
 
@@ -55,5 +60,13 @@ def find_dataset(dataset: str, root: str) -> Path:
     )
 
 
+def as_values(arguments: list[str]) -> list[str]:
+    """Arguments with `dataset=` renamed to `dataset_folder=`: `dataset` is the group of recipes, whose members alone
+    Hydra would accept, and a path is none of them.
+    """
+    return [re.sub(r"^dataset=", "dataset_folder=", argument) for argument in arguments]
+
+
 if __name__ == "__main__":
+    sys.argv[1:] = as_values(sys.argv[1:])
     command(evaluate, __file__)

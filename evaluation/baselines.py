@@ -1,7 +1,7 @@
 """What a model has to beat, and what nothing can: persistence, climatology, and the solver from a perturbed start."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -10,6 +10,7 @@ from torch import Tensor
 from rollwave.solvers import Equation, Grid, Stepper, simulate
 
 
+@runtime_checkable
 class Forecast(Protocol):
     """Anything that continues a history: the `steps` frames after its last one, in physical units."""
 

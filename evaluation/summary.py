@@ -45,7 +45,10 @@ def summarise(values: Float[Tensor, "n *columns"]) -> dict[str, Any]:
 
 
 def json_safe(value: Any) -> Any:
-    """`value` with NaN as None and infinities as the strings "inf" and "-inf", which JSON has no numbers for."""
+    """`value` with NaN as None and infinities as the strings "inf" and "-inf", which JSON has no numbers for.
+
+    Numbers keep eight digits: more than float32 fields determine, and half the bytes.
+    """
     if isinstance(value, Mapping):
         return {str(key): json_safe(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
@@ -54,4 +57,6 @@ def json_safe(value: Any) -> Any:
         return json_safe(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else ("inf" if value > 0 else "-inf")
+    if isinstance(value, float):
+        return float(f"{value:.8g}")
     return value
