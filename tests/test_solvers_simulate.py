@@ -140,6 +140,17 @@ def test_without_dt_the_first_interval_is_accurate(equation, grid, interval):
     assert (u - truth).norm() < 2 * TOLERANCE * truth.norm()
 
 
+def test_large_planes_give_each_sample_the_same_bits_in_every_batch():
+    grid, equation = Grid((64, 64), (2 * math.pi, 2 * math.pi)), NavierStokes(1e-3)
+    u0 = equation.initial_condition(grid, batch=3)
+    together = simulate(equation, grid, u0, interval=0.1, frames=2, dt=0.02)
+    assert torch.equal(together[2:], simulate(equation, grid, u0[2:], interval=0.1, frames=2, dt=0.02))
+    u0[1] *= 1e5
+    with pytest.raises(SimulationError, match="sample 1 of NavierStokes") as caught:
+        simulate(equation, grid, u0, interval=1.0, frames=1, dt=0.02)
+    assert caught.value.sample == 1
+
+
 def test_without_dt_later_intervals_are_accurate_too():
     """Fast structure that appears after the first interval refines the step of the whole run."""
     grid, equation = Grid((256,), (40.0,)), KleinGordon(Phi4())
