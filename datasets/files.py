@@ -8,7 +8,7 @@ from typing import Any
 
 import h5py
 
-OPEN_FILES = 16
+OPEN_FILES = 32
 
 
 class DatasetError(ValueError):
@@ -40,12 +40,13 @@ def require(group: h5py.Group, name: str, kind: type = h5py.Dataset) -> Any:
     Raises:
         DatasetError: it is missing or of another kind; names file, group and what is there.
     """
-    where = f"{group.file.filename}: group '{group.name}'"
     noun = "dataset" if kind is h5py.Dataset else "group"
     if name not in group:
+        where = f"{group.file.filename}: group '{group.name}'"
         raise DatasetError(f"{where} has no {noun} '{name}'; found {sorted(group) or 'nothing'}")
     member = group[name]
     if not isinstance(member, kind):
+        where = f"{group.file.filename}: group '{group.name}'"
         raise DatasetError(f"{where}: expected '{name}' to be a {noun}, got a {type(member).__name__.lower()}")
     return member
 

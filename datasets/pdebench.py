@@ -25,8 +25,8 @@ def listing_hash(paths: Iterable[str]) -> str:
     return "listing:" + hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
-def spacing(axis: np.ndarray, where: str) -> float:
-    """Distance of neighbours on a uniform axis.
+def spacing(axis: np.ndarray, where: str, cells: int = 1) -> float:
+    """Distance of neighbours on a uniform axis. `cells` gives the length of that many, to seven digits.
 
     Raises:
         DatasetError: it has fewer than two entries or is not uniform to the precision of float32.
@@ -38,7 +38,7 @@ def spacing(axis: np.ndarray, where: str) -> float:
     slack = 1e-3 * abs(step) + 4 * np.finfo(np.float32).eps * np.abs(wide).max()
     if step <= 0 or np.abs(np.diff(wide) - step).max() > slack:
         raise DatasetError(f"{where}: expected a uniform increasing coordinate, got {wide[:3]} ... {wide[-2:]}")
-    return float(f"{step:.6g}")
+    return float(f"{cells * step:.7g}")
 
 
 def sample_groups(file: h5py.File) -> list[str]:
@@ -77,7 +77,7 @@ class PDEBenchSource(Source):
                 "as the 1-D generators write)"
             )
         lengths = tuple(
-            spacing(axis, f"{path}: coordinate '{name}'") * len(axis) for name, axis in zip("xyz", space, strict=False)
+            spacing(axis, f"{path}: coordinate '{name}'", len(axis)) for name, axis in zip("xyz", space, strict=False)
         )
         self._cut(count, frames)
         self.metadata = DatasetMetadata(

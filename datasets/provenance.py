@@ -23,14 +23,16 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str:
-    """Commit of the checkout that tracks this file, `+changes` where solvers or datasets differ; else `unknown`."""
+    """The last commit that touched solvers or datasets in the checkout that tracks this file, `+changes` where they
+    differ from it; `unknown` without a checkout.
+    """
     here = Path(__file__).resolve()
     root = here.parent.parent
     if _git(root, "ls-files", "--error-unmatch", f"datasets/{here.name}") is None:
         return "unknown"
-    head = _git(root, "rev-parse", "HEAD")
+    last = _git(root, "log", "-1", "--format=%H", "--", "solvers", "datasets")
     changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", "solvers", "datasets")
-    return "unknown" if head is None else head + ("+changes" if changed else "")
+    return last + ("+changes" if changed else "") if last else "unknown"
 
 
 def _git(root: Path, *arguments: str) -> str | None:

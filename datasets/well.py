@@ -70,8 +70,11 @@ class WellSource(Source):
         trajectories = int(attribute(file, "n_trajectories"))
         periodic = periodic_axes(file, names)
         lengths = tuple(
-            spacing(axis.reshape(-1, n)[0], f"{file.filename}: '/dimensions/{name}'")
-            * (n if name in periodic else n - 1)
+            spacing(
+                axis.reshape(-1, n)[0],
+                f"{file.filename}: '/dimensions/{name}'",
+                n if name in periodic else n - 1,
+            )
             for name, axis, n in zip(names, coordinates, points, strict=True)
         )
         fields, channels = [], []
