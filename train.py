@@ -2,10 +2,11 @@
 
     python train.py experiment=ks_fno                                        one process
     python train.py experiment=ks_fno trainer=ddp trainer.devices=4          four devices of this machine
-    torchrun --nnodes=2 --nproc-per-node=8 train.py experiment=ks_fno trainer=ddp trainer.devices=8 trainer.num_nodes=2
+    torchrun --nnodes=2 --nproc-per-node=8 train.py experiment=ks_fno trainer=ddp trainer.num_nodes=2
     python train.py experiment=ks_fno ckpt_path=<run>/checkpoints/last.ckpt  resumes exactly
 
-Writes `.hydra/`, `checkpoints/`, `metrics.csv`, `emulator/` and the report into the run folder, which it prints first and last.
+Writes `.hydra/`, `checkpoints/`, `metrics.csv`, `emulator/` and the report into the run folder, which it prints first
+and last.
 """
 
 import logging
@@ -24,11 +25,14 @@ import torch  # noqa: E402
 from hydra.utils import instantiate  # noqa: E402
 from lightning import Trainer, seed_everything  # noqa: E402
 from omegaconf import DictConfig, OmegaConf  # noqa: E402
+
 from rollwave.commands import command  # noqa: E402
-from rollwave.datasets import Recipe, TrajectoryDataModule, ensure_dataset  # noqa: E402
+from rollwave.datasets import Recipe, TrajectoryDataModule, ensure_dataset, open_source  # noqa: E402
+from rollwave.evaluation import evaluate  # noqa: E402
 from rollwave.operators import Emulator, EmulatorMetadata, Normalizer  # noqa: E402
 from rollwave.training import BestCheckpoint, ForecastTask, Objective, compile_network  # noqa: E402
 
+log = logging.getLogger("train")
 
 # Beginnings of warnings at every start: deprecations inside Lightning, and choices made here on purpose.
 NOISE = (
@@ -39,6 +43,7 @@ NOISE = (
     "It is recommended to use `self.log('val/",
     "The 'train_dataloader' does not have many workers",
     "The 'val_dataloader' does not have many workers",
+    "The number of training batches",
     "FSDP2-wrapped module",
 )
 
@@ -66,7 +71,10 @@ def train(cfg: DictConfig) -> dict[str, float]:
     trainer = build_trainer(cfg)
     trainer.fit(task, datamodule=data, ckpt_path=cfg.ckpt_path)
     if trainer.is_global_zero:
-        export(trainer, task, Path(cfg.folder) / "emulator")
+        emulator = best_emulator(trainer, task)
+        emulator.save_pretrained(Path(cfg.folder) / "emulator")
+        if cfg.evaluate:
+            report(emulator, cfg)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
@@ -121,13 +129,21 @@ def check_devices(trainer: DictConfig) -> None:
         )
 
 
-def export(trainer: Trainer, task: ForecastTask, folder: Path) -> None:
+def best_emulator(trainer: Trainer, task: ForecastTask) -> Emulator:
     """The emulator of the best validation, or of the last step if none was kept."""
-    best = [callback.best_model_path for callback in trainer.callbacks if isinstance(callback, BestCheckpoint)]
-    if best and Path(best[0]).is_file():
-        Emulator.from_checkpoint(best[0]).save_pretrained(folder)
-    else:
-        task.trained_emulator().save_pretrained(folder)
+    for callback in trainer.callbacks:
+        if isinstance(callback, BestCheckpoint) and Path(callback.best_model_path).is_file():
+            return Emulator.from_checkpoint(callback.best_model_path)
+    return task.trained_emulator()
+
+
+def report(emulator: Emulator, cfg: DictConfig) -> None:
+    """Roll out over the test split and write what `evaluate.py` writes."""
+    if not open_source(cfg.data.folder).metadata.trajectories.get("test"):
+        log.warning("%s has no test split, so there is no report", cfg.data.folder)
+        return
+    again = f"python evaluate.py checkpoint={cfg.folder} dataset={cfg.data.folder}"
+    evaluate(emulator, cfg.data.folder, output=cfg.folder, command=again)
 
 
 def quieten() -> None:

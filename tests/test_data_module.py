@@ -1,12 +1,14 @@
 """Which windows a process sees, in which order, and where it goes on after an interruption."""
 
+from itertools import chain
 from pathlib import Path
 
 import pytest
 import torch
+from training_helpers import FRAMES, waves, write_waves
+
 from rollwave.datasets import TrajectoryDataModule
 from rollwave.datasets.sampler import GlobalBatchSampler, ResumableLoader, evaluation_batches
-from training_helpers import FRAMES, waves, write_waves
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def test_the_order_is_a_function_of_seed_and_epoch() -> None:
     assert order(GlobalBatchSampler(50, 8, seed=1), 3) == first
     assert order(GlobalBatchSampler(50, 8, seed=2), 3) != first
     assert order(GlobalBatchSampler(50, 8, seed=1), 4) != first
-    assert sorted(sum(order(GlobalBatchSampler(48, 8, seed=1), 4), [])) == list(range(48))
+    assert sorted(chain(*order(GlobalBatchSampler(48, 8, seed=1), 4))) == list(range(48))
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 4])
@@ -42,7 +44,7 @@ def test_processes_share_each_global_batch(world_size: int) -> None:
     parts = [
         order(GlobalBatchSampler(50, 8, rank=rank, world_size=world_size, seed=1), 2) for rank in range(world_size)
     ]
-    assert [sum(pieces, []) for pieces in zip(*parts, strict=True)] == whole
+    assert [list(chain(*pieces)) for pieces in zip(*parts, strict=True)] == whole
 
 
 def test_a_batch_that_does_not_divide_is_refused() -> None:

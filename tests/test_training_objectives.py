@@ -4,9 +4,10 @@ import math
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from rollwave.operators import Emulator, EmulatorMetadata, Normalizer
 from rollwave.training import Draws, Noise, OneStep, Pushforward, RelativeL2, Unrolled
-from torch import Tensor, nn
 
 DRAWS = Draws(seed=1, step=2)
 
@@ -64,7 +65,9 @@ def test_recomputing_activations_changes_no_gradient(history: int) -> None:
 
 
 def test_truncation_cuts_the_gradient_after_every_mth_step_and_nothing_else() -> None:
-    """With `f(u) = a u` and targets zero the term of step `k` is `a^{2k} u^2`; its derivative through the last `j` calls is `2 j a^{2k - 1} u^2`."""
+    """With `f(u) = a u` and targets zero the term of step `k` is `a^{2k} u^2`; its slope through the last `j` calls is
+    `2 j a^{2k - 1} u^2`.
+    """
     a, K = 0.7, 5
     z = torch.zeros(1, K + 1, 1, 8)
     z[:, 0] = 1.0
@@ -79,7 +82,7 @@ def test_truncation_cuts_the_gradient_after_every_mth_step_and_nothing_else() ->
 
 
 def test_pushforward_differentiates_the_last_call_only() -> None:
-    """With `f(u) = a u` from `u = 1` and targets zero, after `m` free calls: `(a^m a)^2`, whose derivative is `2 a^{2m} a`."""
+    """With `f(u) = a u` from `u = 1` and targets zero, after `m` free calls: `(a^m a)^2`, with slope `2 a^{2m} a`."""
     a, seen = 0.7, set()
     z = torch.zeros(1, 5, 1, 8)
     z[:, 0] = 1.0
@@ -117,7 +120,7 @@ def test_noise_has_its_standard_deviation_and_leaves_the_target_alone() -> None:
 @pytest.mark.parametrize(
     "wrong", [lambda: Unrolled(0), lambda: Unrolled(3, gradient_steps=0), lambda: Pushforward(0), lambda: Noise(-0.1)]
 )
-def test_numbers_that_mean_nothing_are_refused(wrong) -> None:  # noqa: ANN001
+def test_numbers_that_mean_nothing_are_refused(wrong) -> None:
     with pytest.raises(ValueError, match="must"):
         wrong()
 

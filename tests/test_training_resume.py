@@ -1,6 +1,5 @@
 """A run that is interrupted anywhere and resumed ends where an undisturbed one ends, to the last bit."""
 
-import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,11 @@ import pytest
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
-from rollwave.datasets import TrajectoryDataModule
-from rollwave.training import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint, Noise, Pushforward
 from torch import Tensor
 from training_helpers import small_task, write_waves
+
+from rollwave.datasets import TrajectoryDataModule
+from rollwave.training import AtomicCheckpointIO, BestCheckpoint, Noise
 
 EPOCHS, STEPS = 3, 4
 
@@ -29,7 +29,7 @@ class SaveEverywhere(Checkpoint):
         self.folder = folder
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        # In the middle of an accumulation the gradient is state too; `LastCheckpoint` waits for the step, and so does this.
+        # Inside an accumulation the gradient is state too; `LastCheckpoint` waits for the step, and so does this.
         if not (trainer.fit_loop.epoch_loop._num_ready_batches_reached() or trainer.fit_loop._should_accumulate()):
             trainer.save_checkpoint(self.folder / f"step-{trainer.global_step:02d}.ckpt")
 

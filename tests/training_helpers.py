@@ -5,6 +5,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import torch
+
 from rollwave.datasets import TrajectoryDataModule
 from rollwave.evaluation import ValidPredictionTime
 from rollwave.operators import FNO, Emulator, EmulatorMetadata, Normalizer

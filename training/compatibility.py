@@ -5,8 +5,6 @@ from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_warn
 
-from rollwave.operators.metadata import version_differences
-
 
 def check_resumable(checkpoint: Mapping[str, Any], hyper_parameters: Mapping[str, Any]) -> None:
     """Refuse a checkpoint of another operator or another equation; warn, by name, of all else that differs.
@@ -24,9 +22,7 @@ def check_resumable(checkpoint: Mapping[str, Any], hyper_parameters: Mapping[str
             "Resume with the settings of its own run (.hydra/config.yaml in its folder), or start without ckpt_path"
         )
     then, now = _informative(saved), _informative(hyper_parameters)
-    notes = _differences(then, now)
-    notes += version_differences(saved["emulator"]["metadata"]["versions"])
-    if notes:
+    if notes := _differences(then, now):
         rank_zero_warn("resuming although the checkpoint differs from this run: " + "; ".join(notes))
 
 
@@ -42,7 +38,8 @@ def _decisive(emulator: Mapping[str, Any]) -> dict[str, Any]:
 def _informative(hyper_parameters: Mapping[str, Any]) -> dict[str, Any]:
     metadata = hyper_parameters["emulator"]["metadata"]
     own = {key: value for key, value in hyper_parameters.items() if key != "emulator"}
-    return {**own, **{key: metadata[key] for key in ("data_hash", "points", "lengths")}}
+    versions = {f"{package}'s version": version for package, version in metadata["versions"].items()}
+    return {**own, **{key: metadata[key] for key in ("data_hash", "points", "lengths")}, **versions}
 
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -7,7 +7,7 @@ from torch import Tensor
 from rollwave.operators import Emulator
 
 from .draws import Draws
-from .objective import Loss
+from .objective import Loss, history_of
 
 
 @dataclass(frozen=True)
@@ -36,5 +36,5 @@ class Noise:
     def __call__(
         self, emulator: Emulator, z: Float[Tensor, "b t c *space"], *, loss: Loss, draws: Draws
     ) -> Float[Tensor, " b"]:
-        history = z[:, : emulator.history]
+        history = history_of(emulator, z)
         return loss(emulator.advance(history + self.std * draws.normal_like(history)), z[:, emulator.history])

@@ -35,6 +35,13 @@ class Objective(Protocol):
     ) -> Float[Tensor, " b"]: ...
 
 
+def history_of(emulator: Emulator, z: Float[Tensor, "b t c *space"]) -> Float[Tensor, "b h c *space"]:
+    """The frames that the emulator sees first, in memory of their own: a compiled network is compiled anew for each
+    layout.
+    """
+    return z[:, : emulator.history].contiguous()
+
+
 def shifted(
     history: Float[Tensor, "b h c *space"], frame: Float[Tensor, "b c *space"]
 ) -> Float[Tensor, "b h c *space"]:

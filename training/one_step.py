@@ -7,7 +7,7 @@ from torch import Tensor
 from rollwave.operators import Emulator
 
 from .draws import Draws
-from .objective import Loss
+from .objective import Loss, history_of
 
 
 @dataclass(frozen=True)
@@ -19,4 +19,4 @@ class OneStep:
     def __call__(
         self, emulator: Emulator, z: Float[Tensor, "b t c *space"], *, loss: Loss, draws: Draws
     ) -> Float[Tensor, " b"]:
-        return loss(emulator.advance(z[:, : emulator.history]), z[:, emulator.history])
+        return loss(emulator.advance(history_of(emulator, z)), z[:, emulator.history])

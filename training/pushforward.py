@@ -7,7 +7,7 @@ from torch import Tensor
 from rollwave.operators import Emulator
 
 from .draws import Draws
-from .objective import Loss, shifted
+from .objective import Loss, history_of, shifted
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Pushforward:
         self, emulator: Emulator, z: Float[Tensor, "b t c *space"], *, loss: Loss, draws: Draws
     ) -> Float[Tensor, " b"]:
         pushed = draws.integer(self.max_steps)
-        history = z[:, : emulator.history]
+        history = history_of(emulator, z)
         with torch.no_grad():
             for _ in range(pushed):
                 history = shifted(history, emulator.advance(history))

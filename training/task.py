@@ -127,7 +127,8 @@ class ForecastTask(LightningModule):
         # Before `on_validation_end`, where checkpoints are written: those hold the weights themselves.
         if self.average is not None:
             self.average.swap()
-        rows = self.all_gather(torch.cat(self._rows)).reshape(-1, self._rows[0].shape[-1])
+        gathered: Any = self.all_gather(torch.cat(self._rows))
+        rows = gathered.reshape(-1, self._rows[0].shape[-1])
         exponent = getattr(getattr(self.trainer, "datamodule", None), "metadata", None)
         summary = summarize(rows, self.emulator.metadata.interval, getattr(exponent, "lyapunov_exponent", None))
         for name, value in summary.items():
@@ -164,7 +165,8 @@ class ForecastTask(LightningModule):
 
     @property
     def _logs_now(self) -> bool:
-        return (self.global_step + 1) % self.trainer.log_every_n_steps == 0
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        return self.global_step == 0 or (self.global_step + 1) % every == 0
 
     def _check_finite(self) -> None:
         """Stop every process at the same step if the loss of any was not finite."""

@@ -8,7 +8,7 @@ from torch.utils.checkpoint import checkpoint
 from rollwave.operators import Emulator
 
 from .draws import Draws
-from .objective import Loss, shifted
+from .objective import Loss, history_of, shifted
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Unrolled:
     def __call__(
         self, emulator: Emulator, z: Float[Tensor, "b t c *space"], *, loss: Loss, draws: Draws
     ) -> Float[Tensor, " b"]:
-        history, terms = z[:, : emulator.history], []
+        history, terms = history_of(emulator, z), []
         for step in range(self.steps):
             if self.gradient_steps is not None and step % self.gradient_steps == 0:
                 history = history.detach()

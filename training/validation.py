@@ -8,7 +8,7 @@ from torch import Tensor
 
 from rollwave.operators import Emulator
 
-from .objective import Loss
+from .objective import Loss, history_of
 
 LARGEST_ERROR = 100.0
 """What a diverged frame counts in a mean of relative errors."""
@@ -38,8 +38,8 @@ def window_errors(
     horizon in steps.
     """
     z = emulator.encode(window)
-    history, truth = z[:, : emulator.history], z[:, emulator.history :]
-    rolled = emulator.unroll(history, truth.shape[1]).to(z.dtype)
+    truth = z[:, emulator.history :]
+    rolled = emulator.unroll(history_of(emulator, z), truth.shape[1]).to(z.dtype)
     prediction, target = emulator.decode(rolled).double(), window[:, emulator.history :].double()
     relative = (prediction - target).flatten(2).norm(dim=2) / target.flatten(2).norm(dim=2)
     nrmse = relative.nan_to_num(nan=LARGEST_ERROR).clamp(max=LARGEST_ERROR).mean(1)
