@@ -63,8 +63,8 @@ class GeneratedSource(Source):
 
     def read(self, file: h5py.File, trajectory: int, start: int, stop: int) -> np.ndarray:
         """Frames of one trajectory, `[time, channel, *space]`."""
-        group = file["t0_fields"]
-        return np.stack([group[channel][trajectory, start:stop] for channel in self.metadata.channels], axis=1)
+        fields = (file[f"t0_fields/{channel}"] for channel in self.metadata.channels)
+        return np.stack([field[trajectory, start:stop] for field in fields], axis=1)
 
     def stored_statistics(self) -> Statistics:
         """The statistics in the manifest."""
