@@ -12,7 +12,7 @@ from torch import Tensor
 from training_helpers import small_task, write_waves
 
 from rollwave.datasets import TrajectoryDataModule
-from rollwave.training import AtomicCheckpointIO, BestCheckpoint, Noise
+from rollwave.training import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint, Noise, Objective, Pushforward
 
 EPOCHS, STEPS = 3, 4
 
@@ -71,7 +71,7 @@ def run(
         callbacks=[
             *callbacks,
             record,
-            EarlyStopping("val/nrmse", check_on_train_epoch_end=False, patience=50),
+            EarlyStopping("val/nrmse", check_on_train_epoch_end=False, patience=changes.pop("patience", 50)),
             BestCheckpoint(work),
         ],
         plugins=[AtomicCheckpointIO()],
@@ -137,3 +137,53 @@ def test_resuming_from_any_checkpoint_changes_no_bit(folder: Path, tmp_path: Pat
         assert set(rest.horizons) == {step for step in logged.horizons if step > at or (step == at and not done)}, (
             checkpoint.name
         )
+
+
+@pytest.mark.parametrize("objective", [Pushforward(3), Noise(0.1)], ids=["pushforward", "noise"])
+def test_resuming_with_workers_and_random_objectives_changes_no_bit(
+    folder: Path, tmp_path: Path, objective: Objective
+) -> None:
+    settings = {"objective": objective, "workers": 2, "max_epochs": 2}
+    whole, _ = run(folder, tmp_path, SaveEverywhere(tmp_path), **settings)
+    resumed, _ = run(folder, tmp_path, resume=tmp_path / "step-02.ckpt", **settings)
+    assert_same_bits(whole, resumed)
+
+
+def test_a_run_that_dies_in_validation_resumes_before_it(folder: Path, tmp_path: Path) -> None:
+    """A checkpoint after the last batch of an epoch would resume in the next one, its validation skipped."""
+
+    class Die(Callback):
+        def on_validation_start(self, trainer: Trainer, _: LightningModule) -> None:
+            if trainer.global_step == 2 * STEPS:
+                raise RuntimeError("dead")
+
+    whole, logged = run(folder, tmp_path / "whole")
+    with pytest.raises(RuntimeError, match="dead"):
+        run(folder, tmp_path / "died", Die(), LastCheckpoint(tmp_path, every_n_train_steps=1))
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 2 * STEPS - 1
+    resumed, rest = run(folder, tmp_path / "resumed", resume=tmp_path / "last.ckpt")
+    assert_same_bits(whole, resumed)
+    assert set(rest.horizons) == {2 * STEPS, 3 * STEPS}
+    assert rest.horizons.items() <= logged.horizons.items()
+
+
+def test_the_best_is_remembered_in_another_run_folder(folder: Path, tmp_path: Path) -> None:
+    """And of two equal ones the later is kept."""
+    run(folder, tmp_path / "one", LastCheckpoint(tmp_path))
+    states = torch.load(tmp_path / "last.ckpt", weights_only=True)["callbacks"].values()
+    (saved,) = [state for state in states if "best_model_score" in state]
+    callback, score = BestCheckpoint(tmp_path / "two"), saved["best_model_score"]
+    callback.load_state_dict(saved)
+    assert callback.best_model_score == score
+    assert Path(callback.best_model_path) == tmp_path / "one" / "best.ckpt"
+    trainer = type("", (), {"strategy": type("", (), {"reduce_boolean_decision": staticmethod(bool)})()})()
+    assert [callback.check_monitor_top_k(trainer, score + step) for step in (-0.1, 0.0, 0.1)] == [False, True, True]
+
+
+def test_early_stopping_counts_on(folder: Path, tmp_path: Path) -> None:
+    """Without a learning rate no validation improves on the first: 5 of them and the run is over, resumed or not."""
+    still = {"optimizer": lambda parameters: torch.optim.AdamW(parameters, lr=0.0), "max_epochs": 100, "patience": 4}
+    whole, _ = run(folder, tmp_path, SaveEverywhere(tmp_path), **still)
+    assert whole["step"] == 5 * STEPS
+    resumed, _ = run(folder, tmp_path, resume=tmp_path / f"step-{3 * STEPS + 2:02d}.ckpt", **still)
+    assert resumed["step"] == whole["step"]
