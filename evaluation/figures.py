@@ -57,7 +57,7 @@ def band(
     axes: "Axes", x: np.ndarray, values: Float[Tensor, "n k"], name: str, *, spread: bool = True, **line: Any
 ) -> None:
     """A median and the range between the quartiles; where a median is infinite the line ends."""
-    low, median, high = (np.where(np.isfinite(q), q, np.nan) for q in quartiles(values))
+    low, median, high = (np.where(q.isfinite(), q.numpy(), np.nan) for q in quartiles(values))
     style: dict[str, Any] = {"color": COLOURS.get(name, "#7b4fa3"), "label": LABELS.get(name, name)} | line
     style = {"zorder": 3 if name == "model" else 2} | style
     if spread:

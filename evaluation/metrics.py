@@ -72,11 +72,11 @@ def correlation(
     mean. A channel in which the truth is constant in space has nothing to correlate with and is left out; a constant
     prediction correlates with nothing, 0.
     """
-    prediction, truth, finite = _finite_pair(prediction, truth)
+    prediction, truth, _ = _finite_pair(prediction, truth)
     p, u = _unit(_centred(prediction)), _unit(_centred(truth))
     varies = _norm(u, 3) > 0.5
     each = (p * u).flatten(3).sum(-1)
-    return (each * varies).sum(-1) / varies.sum(-1).clamp(min=1) * finite
+    return (each * varies).sum(-1) / varies.sum(-1).clamp(min=1)
 
 
 def first_crossing(good: Bool[Tensor, "b t"], interval: float = 1.0) -> Crossing:

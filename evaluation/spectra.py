@@ -1,6 +1,5 @@
 """Energy by wavenumber, and how far a prediction's is from the truth's at large, middle and small scales."""
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -42,9 +41,7 @@ def bands(shells: int, points: tuple[int, ...]) -> Bands:
     """
     k = torch.arange(shells)
     nyquist = min(points) // 2
-    first, second = math.pow(nyquist, 1 / 3), math.pow(nyquist, 2 / 3)
-    # A wavenumber on the edge stays below it whatever the rounding of the cube root.
-    low, high = k <= first + 1e-9, k > second + 1e-9
+    low, high = k**3 <= nyquist, k**3 > nyquist**2
     return Bands(low, ~low & ~high, high)
 
 

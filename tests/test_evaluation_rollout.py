@@ -77,14 +77,14 @@ def test_measuring_in_pieces_changes_nothing(monkeypatch: pytest.MonkeyPatch) ->
 def test_scalars_by_hand() -> None:
     truth = torch.tensor([1.0, -1.0] * 4).expand(1, 30, 1, 8)
     factors = torch.full((30,), 1.1)
-    factors[5:12], factors[12:] = 1.2, -1.0
+    factors[5], factors[6:12], factors[12:] = 1.4, 1.2, -1.0
     measured = RULER.measure(truth * factors[None, :, None, None], truth)
     scalars = {name: value.item() for name, value in measured.scalars.items()}
     assert scalars["nrmse_first"] == pytest.approx(0.1, rel=1e-6)
     assert scalars["nrmse_last"] == pytest.approx(2, rel=1e-6)
-    assert scalars["vrmse_6_12"] == pytest.approx(0.2, rel=1e-6)
+    assert scalars["vrmse_6_12"] == pytest.approx(1.6 / 7, rel=1e-6)
     assert scalars["vrmse_13_30"] == pytest.approx(2, rel=1e-6)
-    logs = 5 * math.log(0.1) + 7 * math.log(0.2) + 18 * math.log(2)
+    logs = 5 * math.log(0.1) + math.log(0.4) + 6 * math.log(0.2) + 18 * math.log(2)
     assert scalars["nrmse_gmean100"] == pytest.approx(math.exp(logs / 30), rel=1e-6)
     assert scalars["correlation_time_0.8"] == scalars["valid_prediction_time"] == 6  # twelve steps of 0.5
     assert scalars["finite"] == 1

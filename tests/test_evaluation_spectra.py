@@ -18,7 +18,14 @@ def mode(points: tuple[int, ...], wavenumbers: tuple[int, ...], amplitude: float
 
 @pytest.mark.parametrize(
     ("points", "wavenumbers", "shell"),
-    [((16,), (3,), 3), ((16, 16), (3, 4), 5), ((12, 16), (0, 2), 2), ((8, 8, 8), (2, 2, 1), 3), ((9,), (4,), 4)],
+    [
+        ((16,), (3,), 3),
+        ((16, 16), (3, 4), 5),
+        ((16, 16), (2, 2), 3),
+        ((12, 16), (0, 2), 2),
+        ((8, 8, 8), (2, 2, 1), 3),
+        ((9,), (4,), 4),
+    ],
 )
 def test_a_cosine_has_a_quarter_of_its_amplitude_squared_in_its_own_shell(
     points: tuple[int, ...], wavenumbers: tuple[int, ...], shell: int

@@ -63,6 +63,14 @@ def test_correlation_centres_each_channel_and_averages_them() -> None:
     )  # +1 and -1; pooled about one common mean it would be above 0.99
 
 
+def test_rounding_of_a_constant_correlates_with_nothing() -> None:
+    truth = torch.arange(7.0, dtype=torch.float64)[None, None, None]
+    constant = torch.full((1, 1, 1, 7), 0.1, dtype=torch.float64)
+    assert (constant - constant.mean()).abs().max() > 0  # the mean of seven times 0.1 is not 0.1
+    assert metrics.correlation(constant, truth).item() == 0
+    assert metrics.correlation(truth, constant).item() == 0
+
+
 def test_correlation_leaves_out_a_channel_whose_truth_is_constant() -> None:
     truth = torch.tensor([[[[0.0, 1.0], [0.1, 0.1]]]])
     prediction = torch.tensor([[[[0.0, 2.0], [3.0, -4.0]]]])
