@@ -95,11 +95,10 @@ class KleinGordon(Equation):
         phi_tt = Laplacian phi - V'(phi).
 
     Signals travel at most at speed one. Linear waves disperse; `Phi4` kinks collide, bounce and radiate; `SineGordon`
-    solitons pass through each other. Energy and momentum are conserved: the momentum to rounding in space only as far
-    as the field is resolved. Dimensionless.
+    solitons pass through each other. Energy is conserved, and momentum as far as the field is resolved. Dimensionless.
 
-    Kinks and breathers of width one want three points per unit length: 512 points for `L = 80` reach rounding. All
-    modes are kept.
+    Kinks and breathers of width one want six points per unit length: 512 for `L = 80` reach rounding. All modes are
+    kept. `dt = 0.005` keeps errors of Stoermer-Verlet near 1e-5 over tens of time units.
 
     Attributes:
         potential: `V`, an object with `energy`, `slope` and `curvature`.

@@ -24,8 +24,9 @@ class KuramotoSivashinsky(Equation):
     produced at the rate `u_x^2` and dissipated at the rate `u_xx^2`, which balance on average. Lengths and times are
     dimensionless.
 
-    Three points per unit length resolve it to rounding in practice: `L = 22` wants 64 points, with a largest Lyapunov
-    exponent of about 0.046. Smooth random fields need a warm-up of about 100 to reach the attractor.
+    Three points per unit length resolve it to 1e-7, six to rounding; `dt = 0.05` keeps the error of a unit of time
+    near 1e-6. The usual box `L = 22` with 64 points has a largest Lyapunov exponent of about 0.046. Smooth random
+    fields need a warm-up of about 100 to reach the attractor.
 
     Reference:
         Kuramoto & Tsuzuki (1976), doi:10.1143/PTP.55.356; Sivashinsky (1977), doi:10.1016/0094-5765(77)90096-0.

@@ -12,12 +12,13 @@ from .grid import Grid, Number
 from .stepper import Stepper
 
 # An automatic step keeps the step-doubling error over one interval, relative to the field's root mean square, below
-# this (or below ROUNDINGS roundings of the type). It is measured on the first, the middle and the last interval, over
-# at most HORIZON suggested steps.
+# this (or below ROUNDINGS roundings of the type). It is measured on the first interval and on up to CHECKS later ones,
+# over at most HORIZON suggested steps.
 TOLERANCE = 1e-6
 ROUNDINGS = 200
 HORIZON = 100
-HALVINGS = 12
+HALVINGS = 10
+CHECKS = 8
 # On a CPU, samples on planes of at least this many points run one by one: they stay in the cache.
 LARGE_PLANE = 4096
 # Non-finite states are looked for this often between frames.
@@ -78,14 +79,35 @@ def simulate(
         steps, before = steps_in(interval, dt, "interval"), steps_in(warmup, dt, "warmup")
         u = _run(scheme(equation, grid, warmup / before), u0, before)[:, -1] if before else u0
         return _run(scheme(equation, grid, interval / steps), u, steps, frames, warmup)
-    u, steps = u0, accurate_steps(equation, grid, u0, scheme, interval)
+    return _run_accurate(equation, grid, u0, scheme, interval, frames, warmup)
+
+
+def _run_accurate(
+    equation: Equation,
+    grid: Grid,
+    u: Tensor,
+    scheme: type[Stepper],
+    interval: Number,
+    frames: int,
+    warmup: Number,
+) -> Tensor:
+    """The run of `simulate` with a step that step doubling confirms, refined until it does."""
+    steps = accurate_steps(equation, grid, u, scheme, interval)
     if warmup:
         before = math.ceil(warmup * steps / interval - 1e-9)
-        u = _run(scheme(equation, grid, warmup / before), u0, before)[:, -1]
+        u = _run(scheme(equation, grid, warmup / before), u, before)[:, -1]
         steps = accurate_steps(equation, grid, u, scheme, interval, steps, warmup)
+    finest = steps * 2**HALVINGS
     while True:
-        trajectory, tried = _run(scheme(equation, grid, interval / steps), u, steps, frames, warmup), steps
-        for frame in sorted({frames // 2, max(frames - 1, 0)} - {0}):
+        tried = steps
+        try:
+            trajectory = _run(scheme(equation, grid, interval / steps), u, steps, frames, warmup)
+        except SimulationError:
+            if steps >= finest:
+                raise
+            steps = 2 * steps
+            continue
+        for frame in sorted({(frames - 1) * j // CHECKS for j in range(CHECKS + 1)} - {0, -1}):
             time = warmup + frame * interval
             steps = accurate_steps(equation, grid, trajectory[:, frame], scheme, interval, steps, time)
         if steps == tried:

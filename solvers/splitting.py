@@ -11,7 +11,7 @@ from .stepper import Stepper
 
 
 class Strang(Stepper):
-    """Second order, symmetric: `B(dt/2) A(dt) B(dt/2)`, Strang (1968), eq. (1.5), doi:10.1137/0705041.
+    """Second order, symmetric: `B(dt/2) A(dt) B(dt/2)`, Strang (1968), doi:10.1137/0705041.
 
     `A` is the exact linear flow, `B` the exact nonlinear flow; what both conserve is conserved to rounding. Half
     flows of neighbouring steps are joined into one, so `B` must also run back by `dt/2` from where it has just been.
