@@ -35,7 +35,7 @@ def error_growth(
     left.set(yscale="log", ylabel="nRMSE", xlabel=TIME)
     floor = min(float(pair["nrmse"].clamp(min=1e-12).min()) for pair in curves.values())
     left.set_ylim(max(floor / 2, 1e-9), 5)
-    right.set(ylabel="correlation with the truth", xlabel=TIME, ylim=(-0.25, 1.04))
+    right.set(ylabel="correlation with the truth", xlabel=TIME, ylim=(-0.4, 1.04))
     for threshold in thresholds:
         right.axhline(threshold, color="#555555", linewidth=0.7, linestyle=(0, (4, 3)), zorder=0)
         right.text(
@@ -96,7 +96,7 @@ def spectra(
             times = scale.times(curves[name].shape[1])
             band(right, times, curves[name], name, color=colour, label=label)
             right.set_xlim(0, times[-1])
-    right.set(yscale="log", xlabel=TIME, ylabel="error of the model / norm of the truth")
+    right.set(yscale="log", xlabel=TIME, ylabel="model's error / norm of the truth")
     right.legend(loc="lower right")
     lyapunov_axis(right, scale)
     return figure
@@ -119,5 +119,6 @@ def drifts(curves: Mapping[str, Mapping[str, Float[Tensor, "n t"]]], scale: Scal
     for axes in panels[len(names) :]:
         axes.remove()
     panels[0].set_ylabel("relative difference from the truth")
-    panels[0].legend(loc="lower right")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return figure
