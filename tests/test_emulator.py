@@ -38,7 +38,6 @@ class Scale(nn.Module):
     def __init__(self, factor: float) -> None:
         super().__init__()
         self.factor = factor
-        self.config = {"_target_": "a test's", "in_channels": 2, "out_channels": 2}
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         return self.factor * z
@@ -118,6 +117,10 @@ def test_leaving_the_training_range_warns_once_and_names_the_place() -> None:
     assert caught[0].filename == __file__
     text = str(caught[0].message)
     assert "step 4 (time 2): sample 1, channel 'phi' spans [1.6, 9.6], the training data [-5, 5]" in text
+    two = scaling(2.0, history=2)
+    two.network.register_forward_pre_hook(lambda _, inputs: inputs[0][:, 2:])
+    with pytest.warns(UserWarning, match=r"at step 4 \(time 2\): sample 1, channel 'phi'"):
+        two.rollout(torch.stack([torch.zeros_like(u), u], dim=1), 6)
     with pytest.warns(UserWarning, match=r"at the given history: sample 2, channel 'phi_t' spans \[-20, "):
         scaling(1.0).rollout(
             torch.where(torch.arange(3)[:, None, None] == 2, -20.0, u) * torch.tensor([[0.1], [1.0]]), 1

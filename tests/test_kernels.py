@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -109,6 +110,26 @@ def test_what_no_real_function_has_is_ignored() -> None:
     garbage[0, 0, ..., 1] = 9.0
     difference = spectral_conv(x, weight + garbage, (4, 4)) - spectral_conv(x, weight, (4, 4))
     assert difference.abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("points", [(9, 9), (8, 8)])
+def test_the_inverse_transform_only_sees_what_a_real_function_has(
+    points: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Libraries differ in what they make of an imaginary part at wavenumber zero or N/2, so there must be none."""
+    transform, seen = torch.fft.irfft, []
+
+    def checked(u_hat: Tensor, n: int, **arguments: Any) -> Tensor:
+        seen.append(u_hat[..., 0].imag.abs().max())
+        if n == 2 * (u_hat.shape[-1] - 1):
+            seen.append(u_hat[..., -1].imag.abs().max())
+        return transform(u_hat, n=n, **arguments)
+
+    monkeypatch.setattr(torch.fft, "irfft", checked)
+    x, weight, _ = random_case(points, (4, 4))
+    spectral_conv(x, weight, (4, 4))
+    assert len(seen) == 1 + (points == (8, 8))
+    assert max(seen) == 0
 
 
 @pytest.mark.parametrize(("points", "modes"), [((7,), (3,)), ((6,), (3,)), ((5, 4), (2, 2)), ((3, 4, 2), (1, 2, 1))])
