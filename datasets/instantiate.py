@@ -3,7 +3,7 @@
 import importlib
 import inspect
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
 PACKAGE = "rollwave.solvers"
@@ -72,3 +72,30 @@ def describe(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise ValueError(f"a recipe holds numbers, strings and dataclasses of {PACKAGE}, got {type(value).__name__}")
+
+
+def checked_values(cls: Any, values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values as arguments of a dataclass.
+
+    Raises:
+        ValueError: a key is unknown or missing, or a value of the wrong type; lists the legal keys.
+    """
+    legal = {item.name: item for item in fields(cls)}
+    unknown = sorted(set(values) - set(legal))
+    if unknown:
+        raise ValueError(f"unknown recipe keys {[prefix + key for key in unknown]}; legal ones are {sorted(legal)}")
+    required = {k for k, item in legal.items() if item.default is MISSING and item.default_factory is MISSING}
+    missing = sorted(required - {key for key, value in values.items() if value is not None})
+    if missing:
+        raise ValueError(f"the recipe lacks {[prefix + key for key in missing]}")
+    return {key: _number(prefix + key, value, legal[key].type) for key, value in values.items()}
+
+
+def _number(key: str, value: Any, kind: Any) -> Any:
+    """A whole number where a float is meant becomes one, so that equal recipes have equal bytes."""
+    if kind in (float, float | None) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    wanted = {int: int, float: float, int | None: int, float | None: float, str: str}.get(kind)
+    if wanted is not None and value is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
+        raise ValueError(f"{key} must be of type {wanted.__name__}, got {value!r}")
+    return value

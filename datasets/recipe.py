@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from rollwave.solvers import Equation, Grid, InitialCondition, Stepper
 from rollwave.solvers.simulate import steps_in
 
 from .files import DatasetError
-from .instantiate import class_name, describe, instantiate, locate
+from .instantiate import checked_values, class_name, describe, instantiate, locate
 from .layout import MANIFEST, read_manifest
 from .metadata import SPLITS
 
@@ -109,8 +109,10 @@ class Recipe:
         Raises:
             ValueError: a key is unknown or missing, or a value illegal; lists the legal ones.
         """
-        checked = _known(cls, values)
-        certificate = CertificateRecipe(**_known(CertificateRecipe, checked.get("certificate") or {}, "certificate."))
+        checked = checked_values(cls, values)
+        certificate = CertificateRecipe(
+            **checked_values(CertificateRecipe, checked.get("certificate") or {}, "certificate.")
+        )
         for key in ("points", "lengths"):
             value = checked[key]
             checked[key] = tuple(value) if isinstance(value, list | tuple) else (value,)
@@ -170,18 +172,6 @@ class Recipe:
     def stored_points(self) -> tuple[int, ...]:
         """Points stored along each axis."""
         return tuple(points // self.space_stride for points in self.points)
-
-
-def _known(cls: Any, values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    legal = {item.name: item for item in fields(cls)}
-    unknown = sorted(set(values) - set(legal))
-    if unknown:
-        raise ValueError(f"unknown recipe keys {[prefix + key for key in unknown]}; legal ones are {sorted(legal)}")
-    required = {k for k, item in legal.items() if item.default is MISSING and item.default_factory is MISSING}
-    missing = sorted(required - {key for key, value in values.items() if value is not None})
-    if missing:
-        raise ValueError(f"the recipe lacks {[prefix + key for key in missing]}")
-    return dict(values)
 
 
 def load_recipe(folder: str | Path) -> Recipe:

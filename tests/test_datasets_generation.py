@@ -332,6 +332,8 @@ def test_files_say_where_every_trajectory_came_from(tmp_path: Path) -> None:
         ({"stepper": "rollwave.solvers.Grid"}, "stepper must be a Stepper"),
         ({"dt": 0.3}, "dt must divide interval = 0.5"),
         ({"space_stride": 3}, r"space_stride must divide points = \(32,\), got 3"),
+        ({"dt": "small"}, "dt must be of type float, got 'small'"),
+        ({"train": 1.5}, "train must be of type int, got 1.5"),
         ({"frames": 0}, "frames must be at least 1, got 0"),
         ({"points": [8, 8], "lengths": [1.0, 1.0]}, "lives on"),
         ({"name": "../up"}, "name must be letters"),
