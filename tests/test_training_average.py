@@ -4,8 +4,9 @@ import math
 
 import pytest
 import torch
-from rollwave.training import Constant, ExponentialAverage, WarmupCosine
 from torch import nn
+
+from rollwave.training import Constant, ExponentialAverage, WarmupCosine
 
 
 def test_the_average_follows_its_recursion() -> None:

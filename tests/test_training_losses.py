@@ -4,8 +4,9 @@ import math
 
 import pytest
 import torch
-from rollwave.training import BandWeighted, RelativeH1, RelativeL2
 from torch import Tensor
+
+from rollwave.training import BandWeighted, RelativeH1, RelativeL2
 
 ALL = [RelativeL2(), RelativeH1(), BandWeighted((1.0, 2.0, 3.0))]
 
@@ -18,7 +19,7 @@ def wave(*k: int, points: int = 16, channels: int = 1, batch: int = 2) -> Tensor
 
 
 @pytest.mark.parametrize("loss", ALL, ids=lambda loss: type(loss).__name__)
-def test_a_loss_is_relative_and_zero_at_the_target(loss) -> None:  # noqa: ANN001
+def test_a_loss_is_relative_and_zero_at_the_target(loss) -> None:
     p, u = torch.randn(2, 3, 2, 12, 12, dtype=torch.float64)
     assert loss(p, u).shape == (3,)
     assert torch.allclose(loss(7 * p, 7 * u), loss(p, u), rtol=1e-12)
@@ -26,7 +27,7 @@ def test_a_loss_is_relative_and_zero_at_the_target(loss) -> None:  # noqa: ANN00
 
 
 @pytest.mark.parametrize("loss", ALL, ids=lambda loss: type(loss).__name__)
-def test_the_slope_at_the_target_is_finite(loss) -> None:  # noqa: ANN001
+def test_the_slope_at_the_target_is_finite(loss) -> None:
     u = torch.randn(2, 1, 16)
     p = u.clone().requires_grad_()
     loss(p, u).sum().backward()
@@ -78,7 +79,7 @@ def test_weights_that_mean_nothing_are_refused() -> None:
 
 
 @pytest.mark.parametrize("loss", ALL, ids=lambda loss: type(loss).__name__)
-def test_bfloat16_predictions_are_measured_in_float32(loss) -> None:  # noqa: ANN001
+def test_bfloat16_predictions_are_measured_in_float32(loss) -> None:
     p, u = torch.randn(2, 2, 1, 16)
     p = p.bfloat16()
     value = loss(p, u)
