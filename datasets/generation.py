@@ -20,7 +20,7 @@ from .finish import shard_indices, shard_is_sound, write_manifest
 from .layout import PARTIAL, canonical_json, read_manifest, shard_path
 from .metadata import SPLITS
 from .recipe import Recipe
-from .workplace import abandon, claim, finish_reset, locked, refuse_difference, remove_temporary
+from .workplace import abandon, claim, finish_reset, locked, refuse_difference
 from .writer import atomic_write, shard_image
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,6 @@ def ensure_dataset(recipe: Recipe, root: str | Path, *, workers: int | None = No
         except OSError as error:
             if error.errno not in FULL:
                 raise
-            remove_temporary(folder)
             raise OSError(
                 error.errno,
                 f"no space left; finished blocks are kept in {folder / PARTIAL}: free some space and run the same "

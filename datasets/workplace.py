@@ -29,7 +29,7 @@ def claim(recipe: Recipe, folder: Path, overwrite: bool) -> dict[str, Any]:
         if not overwrite:
             refuse_difference(state["recipe"], recipe, folder)
         if state == wanted:
-            remove_temporary(folder)
+            _remove_temporary(folder)
             return wanted
         log.warning("%s was begun by another recipe, version or machine; starting over", folder)
     elif not finished and set(os.listdir(folder)) - {PARTIAL}:
@@ -68,7 +68,7 @@ def abandon(folder: Path) -> None:
         folder.rmdir()
 
 
-def remove_temporary(folder: Path) -> None:
+def _remove_temporary(folder: Path) -> None:
     """Remove what a killed process was writing."""
     for path in (folder / PARTIAL).glob("*.tmp"):
         path.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -62,19 +63,21 @@ def undisturbed(_fixed_versions: None, tmp_path_factory: pytest.TempPathFactory)
 EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree"}
 
 
-def generate_and_die(root: Path, moment: int) -> None:
-    """Generate, and be killed at the `moment`-th change of the file system."""
+def generate_and_die(root: Path, moment: int, *, recipe: Recipe | None = None, overwrite: bool = False) -> None:
+    """Generate, and be killed at the `moment`-th change of the file system. Only temporary files are written to."""
     seen = 0
 
-    def count(event: str, arguments: tuple[object, ...]) -> None:
+    def count(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal seen
         if event in EVENTS and str(root) in str(arguments[0]):
             seen += 1
             if seen == moment:
                 os.kill(os.getpid(), signal.SIGKILL)
+            if event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR):
+                assert str(arguments[0]).endswith((".tmp", "/discard"))
 
     sys.addaudithook(count)
-    ensure_dataset(tiny(), root, workers=1)
+    ensure_dataset(recipe or tiny(), root, workers=1, overwrite=overwrite)
 
 
 def test_a_kill_at_any_change_of_the_file_system_changes_no_byte(tmp_path: Path, undisturbed: dict[str, str]) -> None:
@@ -93,6 +96,22 @@ def test_a_kill_at_any_change_of_the_file_system_changes_no_byte(tmp_path: Path,
         shutil.rmtree(root)
         moment += 7
     assert moment > 60
+
+
+def test_a_kill_while_overwriting_leaves_the_old_dataset_or_none(tmp_path: Path, undisturbed: dict[str, str]) -> None:
+    other = tiny(seed=3)
+    for moment in range(1, 26, 4):
+        root = tmp_path / str(moment)
+        ensure_dataset(other, root, workers=1)
+        died = in_child(lambda root=root, moment=moment: generate_and_die(root, moment, overwrite=True))
+        assert died == -signal.SIGKILL
+        if (root / "tiny/manifest.json").is_file():
+            with pytest.raises(ValueError, match="seed: 3 there, 0 asked"):
+                ensure_dataset(tiny(), root, workers=1)
+            ensure_dataset(tiny(), root, workers=1, overwrite=True)
+        else:
+            ensure_dataset(tiny(), root, workers=1)
+        assert contents(root / "tiny") == undisturbed
 
 
 def test_an_interrupted_dataset_is_no_dataset(tmp_path: Path) -> None:
