@@ -116,7 +116,7 @@ def rows(run: Path) -> dict[tuple[str, str], dict[str, str]]:
 def assert_close_rows(one: Path, other: Path, *, train: float, valid: float) -> None:
     ours, theirs = rows(one), rows(other)
     assert ours.keys() == theirs.keys()
-    assert len(ours) == 10
+    assert len(ours) >= 8
     for key, row in ours.items():
         for name, value in row.items():
             if value:

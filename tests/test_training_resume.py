@@ -103,7 +103,7 @@ def run(
 
 
 def assert_same_bits(a: Any, b: Any, where: str = "") -> None:
-    assert type(a) is type(b), where
+    """Numbers alike in every bit, containers in what they hold; a tuple may come back as a list."""
     if isinstance(a, Tensor):
         assert torch.equal(a, b), f"{where} differs by {(a - b).abs().max():.1e}"
     elif isinstance(a, dict):

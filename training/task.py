@@ -62,12 +62,13 @@ class ForecastTask(LightningModule):
         self._saved_average: tuple[dict[str, Tensor], int] | None = None
         self._watch = FiniteWatch()
         self._rows: list[Tensor] = []
+        self._sharded = False
         recipe = {"objective": _recipe(objective), "loss": _recipe(loss), "schedule": _recipe(schedule)}
         self.save_hyperparameters({"emulator": emulator.config, **recipe, "ema_decay": ema_decay, "seed": seed})
 
     def configure_model(self) -> None:
         """Shard the network when the strategy has a mesh of processes for that."""
-        if self.device_mesh is not None and not getattr(self, "_sharded", False):
+        if self.device_mesh is not None and not self._sharded:
             shard(self.emulator.network, self.device_mesh)
             self._sharded = True
 
@@ -129,8 +130,8 @@ class ForecastTask(LightningModule):
             self.average.swap()
         gathered: Any = self.all_gather(torch.cat(self._rows))
         rows = gathered.reshape(-1, self._rows[0].shape[-1])
-        exponent = getattr(getattr(self.trainer, "datamodule", None), "metadata", None)
-        summary = summarize(rows, self.emulator.metadata.interval, getattr(exponent, "lyapunov_exponent", None))
+        metadata = self.trainer.datamodule.metadata  # type: ignore[attr-defined]
+        summary = summarize(rows, self.emulator.metadata.interval, metadata.lyapunov_exponent)
         for name, value in summary.items():
             self.log(f"val/{name}", value, prog_bar=name in ("loss", "horizon"), rank_zero_only=False)
 
