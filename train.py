@@ -5,10 +5,11 @@
     torchrun --nnodes=2 --nproc-per-node=8 train.py experiment=ks_fno trainer=ddp trainer.num_nodes=2
     python train.py experiment=ks_fno ckpt_path=<run>/checkpoints/last.ckpt  resumes exactly
 
-Writes `.hydra/`, `checkpoints/`, `metrics.csv`, `emulator/` and the report into the run folder, which it prints first
-and last.
+Writes `.hydra/`, `checkpoints/`, `metrics.csv`, `emulator/`, `training.json` and the report into the run folder, which
+it prints first and last.
 """
 
+import json
 import logging
 import os
 import re
@@ -24,6 +25,7 @@ sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != RO
 import torch  # noqa: E402
 from hydra.utils import instantiate  # noqa: E402
 from lightning import Trainer, seed_everything  # noqa: E402
+from lightning.pytorch.callbacks import Timer  # noqa: E402
 from omegaconf import DictConfig, OmegaConf  # noqa: E402
 
 from rollwave.commands import command  # noqa: E402
@@ -73,6 +75,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     if trainer.is_global_zero:
         emulator = best_emulator(trainer, task)
         emulator.save_pretrained(Path(cfg.folder) / "emulator")
+        record(trainer, emulator, cfg)
         if cfg.evaluate:
             report(emulator, cfg)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
@@ -137,13 +140,38 @@ def best_emulator(trainer: Trainer, task: ForecastTask) -> Emulator:
     return task.trained_emulator()
 
 
+def record(trainer: Trainer, emulator: Emulator, cfg: DictConfig) -> None:
+    """What the fit took, in `training.json`; time spent before an interruption counts."""
+    timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]
+    facts = {
+        "name": cfg.name,
+        "seed": cfg.seed,
+        "steps": trainer.global_step,
+        "epochs": trainer.current_epoch,
+        "seconds": timers[0].time_elapsed("train") if timers else None,
+        "parameters": sum(parameter.numel() for parameter in emulator.network.parameters()),
+        "device": str(trainer.strategy.root_device),
+        "processes": trainer.world_size,
+        "threads": torch.get_num_threads(),
+        "precision": trainer.precision,
+        "versions": emulator.metadata.versions,
+    }
+    (Path(cfg.folder) / "training.json").write_text(json.dumps(facts, indent=1) + "\n")
+
+
 def report(emulator: Emulator, cfg: DictConfig) -> None:
     """Roll out over the test split and write what `evaluate.py` writes."""
     if not open_source(cfg.data.folder).metadata.trajectories.get("test"):
         log.warning("%s has no test split, so there is no report", cfg.data.folder)
         return
-    again = f"python evaluate.py checkpoint={cfg.folder} dataset={cfg.data.folder}"
-    evaluate(emulator, cfg.data.folder, output=cfg.folder, command=again)
+    again = f"python evaluate.py checkpoint={os.path.relpath(cfg.folder)} dataset={cfg.dataset.name}"
+    measured = evaluate(emulator, cfg.data.folder, output=cfg.folder, command=again)
+    scalars = measured["candidates"]["model"]["scalars"]
+    time = scalars["valid_prediction_time"]["median"]
+    lyapunov = scalars.get("valid_prediction_time_lyapunov", {}).get("median")
+    known = "" if lyapunov is None else f", {lyapunov:.2f} Lyapunov times"
+    log.info("the prediction holds for %.4g time units%s (median of the test split)", time, known)
+    log.info("report: %s", Path(cfg.folder) / "report.md")
 
 
 def quieten() -> None:
