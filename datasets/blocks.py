@@ -5,8 +5,10 @@ import hashlib
 import multiprocessing
 import os
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,9 @@ from rollwave.solvers import SimulationError, sample, simulate
 
 from .recipe import Recipe
 from .writer import atomic_write
+
+# Seconds of work that are not worth the start of other processes.
+PATIENCE = 20.0
 
 
 class GenerationError(RuntimeError):
@@ -96,22 +101,44 @@ def load_block(recipe: Recipe, split: str, path: Path) -> np.ndarray:
     return np.memmap(path, dtype="<f4", mode="r", shape=shape)
 
 
-def store_blocks(recipe: Recipe, tasks: list[tuple[str, int]], folder: Path, workers: int) -> Iterator[Path]:
-    """Compute blocks `(split, number)` in this process or in `workers` others; yields their files in order."""
-    if workers <= 1 or len(tasks) <= 1:
+def store_blocks(recipe: Recipe, tasks: list[tuple[str, int]], folder: Path, workers: int | None) -> Iterator[Path]:
+    """Compute blocks `(split, number)` in this process or in `workers` others; yields their files in order.
+
+    Without a number of workers, blocks are computed here for a while; if more than `PATIENCE` seconds of them are left
+    after that, one process per core takes over.
+    """
+    begin, rest = time.monotonic(), list(tasks)
+    while rest and (workers is None or workers <= 1):
         with single_thread():
-            for split, number in tasks:
-                yield store_block(recipe, split, number, folder)
-        return
+            path = store_block(recipe, *rest.pop(0), folder)
+        yield path
+        spent = time.monotonic() - begin
+        if workers is None and spent / (len(tasks) - len(rest)) * len(rest) > PATIENCE:
+            workers = available_cores()
+    if rest:
+        yield from _store_elsewhere(recipe, rest, folder, workers or 1)
+
+
+def _store_elsewhere(recipe: Recipe, tasks: list[tuple[str, int]], folder: Path, workers: int) -> Iterator[Path]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=_start_worker) as pool:
         futures = [pool.submit(store_block, recipe, split, number, folder) for split, number in tasks]
         try:
             for future in futures:
                 yield future.result()
+        except BrokenProcessPool as error:
+            raise RuntimeError(
+                f"a process that computed blocks of '{recipe.name}' was killed, perhaps for want of memory; "
+                "run the same command again with fewer workers: finished blocks are kept"
+            ) from error
         finally:
             for future in futures:
                 future.cancel()
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _start_worker() -> None:

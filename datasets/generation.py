@@ -34,7 +34,7 @@ def ensure_dataset(recipe: Recipe, root: str | Path, *, workers: int | None = No
     Processes that ask for the same dataset at the same time wait for one another.
 
     Args:
-        workers: processes; one per core that may be used where None. They change no byte.
+        workers: processes; None for one per core where there is enough to do. They change no byte.
         overwrite: discard the dataset that the folder holds.
 
     Raises:
@@ -54,7 +54,7 @@ def ensure_dataset(recipe: Recipe, root: str | Path, *, workers: int | None = No
             log.info("dataset %s is complete", folder)
             return folder
         try:
-            _generate(recipe, folder, workers or available_cores(), overwrite)
+            _generate(recipe, folder, workers, overwrite)
         except (CertificateError, GenerationError):
             abandon(folder)
             raise
@@ -70,12 +70,7 @@ def ensure_dataset(recipe: Recipe, root: str | Path, *, workers: int | None = No
     return folder
 
 
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _generate(recipe: Recipe, folder: Path, workers: int, overwrite: bool) -> None:
+def _generate(recipe: Recipe, folder: Path, workers: int | None, overwrite: bool) -> None:
     partial = folder / PARTIAL
     state = claim(recipe, folder, overwrite)
     provenance = {"versions": state["versions"], "certificate": _certificate(recipe, partial)}
@@ -91,8 +86,8 @@ def _generate(recipe: Recipe, folder: Path, workers: int, overwrite: bool) -> No
     size = 4 * np.prod(recipe.stored_points) * len(recipe.build_equation().channels)
     size *= sum(recipe.count(split) * recipe.frames_of(split) for split in SPLITS)
     log.info(
-        "generating %s: %d trajectories, %.1f MB, %d blocks to compute, %d found, %d workers",
-        folder, sum(map(recipe.count, SPLITS)), size / 1e6, len(tasks), len(files), workers,
+        "generating %s: %d trajectories, %.1f MB, %d blocks to compute, %d found",
+        folder, sum(map(recipe.count, SPLITS)), size / 1e6, len(tasks), len(files),
     )  # fmt: skip
     missing = _assemble(recipe, folder, missing, files, provenance)
     for done, (key, path) in enumerate(zip(tasks, store_blocks(recipe, tasks, partial, workers), strict=True), 1):

@@ -21,7 +21,7 @@ import torch
 from test_datasets import TINY, stored, tiny
 
 from rollwave.datasets import CertificateError, GenerationError, Recipe, TrajectoryDataset, certify, ensure_dataset
-from rollwave.datasets.blocks import compute_block
+from rollwave.datasets.blocks import compute_block, store_block
 from rollwave.datasets.certificate import interpolate
 from rollwave.solvers import Grid
 
@@ -179,6 +179,27 @@ def test_two_worker_processes_write_the_same_bytes(tmp_path: Path, undisturbed: 
     threads = torch.get_num_threads()
     assert contents(ensure_dataset(tiny(), tmp_path, workers=2)) == undisturbed
     assert torch.get_num_threads() == threads
+
+
+def test_long_generations_move_to_other_processes_by_themselves(
+    tmp_path: Path, undisturbed: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here: list[int] = []
+
+    def store(*arguments: Any) -> Path:
+        here.append(os.getpid())
+        return store_block(*arguments)
+
+    monkeypatch.setattr("rollwave.datasets.blocks.store_block", store)
+    monkeypatch.setattr(
+        "rollwave.datasets.blocks._store_elsewhere",
+        lambda recipe, tasks, folder, workers: (store_block(recipe, *task, folder) for task in tasks),
+    )
+    assert contents(ensure_dataset(tiny(), tmp_path / "short")) == undisturbed
+    assert len(here) == 6
+    monkeypatch.setattr("rollwave.datasets.blocks.PATIENCE", 0.0)
+    assert contents(ensure_dataset(tiny(), tmp_path / "long")) == undisturbed
+    assert len(here) == 7
 
 
 def test_processes_that_ask_at_the_same_time_wait_for_one_another(tmp_path: Path, undisturbed: dict[str, str]) -> None:
