@@ -12,11 +12,11 @@ quickstart: $(VENV)/.core
 	$(BIN)/python train.py experiment=$(if $(SHORT),quickstart_short,quickstart) $(ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/pytest -m "not slow and not gpu" $(ARGS)
+	$(BIN)/pytest -m "not slow" $(ARGS)
 
-# The tests of minutes, and those that need a GPU where there is one.
+# The tests that take minutes.
 slow: $(VENV)/.dev
-	$(BIN)/pytest -m "slow or gpu" $(ARGS)
+	$(BIN)/pytest -m slow $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -15,6 +15,12 @@ from omegaconf import Container, DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from rich.console import Console
 
+# What an interrupted program is told besides, by its name.
+INTERRUPTED = {
+    "train": "; continue with ckpt_path=<run folder>/checkpoints/last.ckpt",
+    "generate": "; the same command finishes the rest",
+}
+
 _console = Console(soft_wrap=True, highlight=False, markup=False)
 _errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
@@ -54,7 +60,7 @@ def command(task: Callable[[DictConfig], object], script: str) -> None:
     try:
         hydra.main(version_base="1.3", config_path=str(path.parent / "configs"), config_name=path.stem)(announced)()
     except KeyboardInterrupt:
-        _errors.print("interrupted; a run resumes with ckpt_path=<its folder>/checkpoints/last.ckpt")
+        _errors.print(f"interrupted{INTERRUPTED.get(path.stem, '')}")
         sys.exit(130)
     except Exception as error:
         _report(error, folder[-1] if folder else None)
@@ -82,7 +88,7 @@ def explain(error: BaseException) -> str:
     if isinstance(unknown, OmegaConfBaseException):
         return _explain_unknown_key(unknown)
     full = _first(error, OSError)
-    if isinstance(full, OSError) and full.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(full, OSError) and full.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         where = f" while writing {full.filename}" if full.filename else ""
         return (
             f"the disk is full{where}; free some space, or write elsewhere with paths.data=... or paths.logs=..., "

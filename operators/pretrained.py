@@ -25,7 +25,8 @@ def save(folder: str | Path, config: Mapping[str, Any], state: Mapping[str, Tens
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(config, indent=2) + "\n"
-    tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    # A clone each: some of neuraloperator's layers hold one tensor under two names, which the format refuses.
+    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
     parameters = sum(value.numel() for name, value in tensors.items() if not name.startswith("normalizer."))
     weights = safetensors.torch.save(tensors, metadata={"format": "pt", "rollwave": json.dumps(config)})
     with tempfile.TemporaryDirectory(prefix=".saving-", dir=folder) as temporary:

@@ -1,17 +1,20 @@
 """Every experiment composes and trains for a step, on a few trajectories of its own dataset."""
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
+import rollwave.solvers
 from rollwave.operators import Emulator
 
 ROOT = Path(__file__).resolve().parent.parent
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "configs" / "experiment").glob("*.yaml"))
-EQUATIONS = sorted(path.stem for path in (ROOT / "solvers").glob("*.py"))
+Train: TypeAlias = Callable[[DictConfig], object]
 
 
 def composed(program: str, *overrides: str) -> DictConfig:
@@ -21,41 +24,62 @@ def composed(program: str, *overrides: str) -> DictConfig:
 
 
 @pytest.fixture(scope="module")
-def train() -> object:
+def train() -> Train:
     """The function `train` of train.py."""
     specification = importlib.util.spec_from_file_location("train_program", ROOT / "train.py")
     assert specification
     assert specification.loader
     program = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(program)
-    return program.train
+    program_train: Train = program.train
+    return program_train
+
+
+# A run so short that it says only whether the parts fit: four trajectories of a few frames, one step.
+BRIEF = (
+    *[f"dataset.{split}=1" for split in ("train", "valid", "test")],
+    *["dataset.block=1", "dataset.frames=6", "dataset.test_frames=null", "dataset.warmup=0.0"],
+    *["dataset.certificate.samples=0", "dataset.certificate.tolerance=null"],
+    *["data.batch_size=1", "data.validation_steps=2", "trainer.max_steps=1"],
+    *["~callbacks.progress", "trainer.enable_progress_bar=false", "evaluate=false"],
+)
+
+
+def one_step(train: Train, folder: Path, *overrides: str) -> tuple[DictConfig, Emulator]:
+    """The config of a brief run, and the emulator that it exported."""
+    config = composed("train", *overrides, *BRIEF, f"folder={folder / 'run'}")
+    train(config)
+    return config, Emulator.from_pretrained(folder / "run" / "emulator")
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_trains_for_a_step(
-    name: str, train: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ROLLWAVE_ROOT", str(tmp_path))
-    run = composed(
-        "train",
-        f"experiment={name}",
-        *[f"dataset.{split}=1" for split in ("train", "valid", "test")],
-        *[
-            "dataset.block=1",
-            "dataset.warmup=0.0",
-            "dataset.certificate.samples=0",
-            "dataset.certificate.tolerance=null",
-        ],
-        *["data.batch_size=2", "trainer.max_steps=1", "trainer.limit_val_batches=1"],
-        *["~callbacks.progress", "trainer.enable_progress_bar=false", "evaluate=false", f"folder={tmp_path / 'run'}"],
-    )
-    train(run)  # type: ignore[operator]
-    emulator = Emulator.from_pretrained(tmp_path / "run" / "emulator")
-    assert (
-        emulator.metadata.equation == run.dataset.equation._target_.rpartition(".")[2]
-        or emulator.metadata.equation in EQUATIONS
-    )
-    assert run.name == name
+    config, emulator = one_step(train, tmp_path, f"experiment={name}")
+    equation = getattr(rollwave.solvers, config.dataset.equation._target_.rpartition(".")[2])
+    assert emulator.metadata.equation == equation.name
+    assert config.name == name
+
+
+@pytest.mark.parametrize(
+    ("group", "choice"),
+    [
+        (group, path.stem)
+        for group in ("operator", "objective", "loss", "optimizer", "scheduler", "logger", "callbacks", "data")
+        for path in sorted((ROOT / "configs" / group).glob("*.yaml"))
+    ],
+)
+def test_every_choice_trains_for_a_step(
+    group: str, choice: str, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLWAVE_ROOT", str(tmp_path))
+    untrained = composed("train").operator
+    _, emulator = one_step(train, tmp_path, "dataset=ks_tiny", f"{group}={choice}")
+    wanted = composed("train", f"{group}={choice}").operator._target_ if group == "operator" else untrained._target_
+    assert emulator.config["network"]["_target_"] == wanted
+    assert all(bool(value.isfinite().all()) for value in emulator.state_dict().values())
 
 
 def test_there_is_an_experiment_for_every_equation() -> None:
