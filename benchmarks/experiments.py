@@ -1,7 +1,9 @@
 """From finished runs of train.py to `docs/results.md`: what each experiment reached, beside what needs no training.
 
-python benchmarks/experiments.py logs/train/ks_fno/<time> ...    keeps each run's figures in results/experiments/
-python benchmarks/experiments.py                                 writes docs/results.md from what is kept
+    python benchmarks/experiments.py logs/train/ks_fno/<time> ...    keeps each run's figures in results/experiments/
+    python benchmarks/experiments.py                                 writes docs/results.md from what is kept
+
+The first form writes the page too. Nothing on it is typed by hand.
 """
 
 import argparse
@@ -11,33 +13,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from rollwave.evaluation.report import cell, table
+
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "benchmarks" / "results" / "experiments"
 FIGURES = ROOT / "docs" / "figures"
 PAGE = ROOT / "docs" / "results.md"
-
-CANDIDATES = {
-    "model": "model",
-    "persistence": "persistence",
-    "climatology": "climatology",
-    "solver": "perturbed solver",
-}
-# Rows of each experiment's table: the scalar's name in metrics.json and what it is called.
-ROWS = {
-    "nrmse_first": "nRMSE, 1 step",
-    "vrmse_6_12": "VRMSE, steps 6 to 12",
-    "vrmse_13_30": "VRMSE, steps 13 to 30",
-    "nrmse_gmean100": "GMean of nRMSE, 100 steps",
-    "nrmse_last": "nRMSE, last step",
-    "correlation_time_0.9": "correlation time, 0.9",
-    "correlation_time_0.8": "correlation time, 0.8",
-    "valid_prediction_time": "valid prediction time",
-    "valid_prediction_time_lyapunov": "valid prediction time, Lyapunov times",
-    "spectrum_low": "spectrum error, large scales",
-    "spectrum_mid": "spectrum error, middle",
-    "spectrum_high": "spectrum error, small scales",
-    "finite": "finite at the end",
-}
 
 HEAD = """# Results
 
@@ -52,46 +33,20 @@ This page is written by `python benchmarks/experiments.py` from `benchmarks/resu
 
 
 def keep(run: Path) -> None:
-    """The figures of a run, without its curves, and its picture."""
+    """The figures of a run, without its curves and single rollouts, and its picture."""
     training = json.loads((run / "training.json").read_text())
     metrics = json.loads((run / "metrics.json").read_text())
-    scalars = {
-        name: {
-            row: {key: entry.get(key) for key in ("median", "q25", "q75", "censored")}
-            for row, entry in candidate["scalars"].items()
-        }
-        for name, candidate in metrics["candidates"].items()
-    }
+    for candidate in metrics["candidates"].values():
+        del candidate["curves"], candidate["spectrum"]
+        for scalar in candidate["scalars"].values():
+            del scalar["values"]
+    del metrics["truth"], metrics["protocol"]["command"]
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
-    kept = {
-        "experiment": training["name"],
-        "commit": commit.strip(),
-        "training": training,
-        "dataset": metrics["dataset"],
-        "emulator": {
-            key: metrics["emulator"][key] for key in ("network", "parameters", "history", "residual", "interval")
-        },
-        "rollouts": {key: metrics["protocol"][key] for key in ("rollouts", "trajectories", "steps", "perturbation")},
-        "environment": metrics["environment"],
-        "scalars": scalars,
-    }
-    KEPT.mkdir(parents=True, exist_ok=True)
-    FIGURES.mkdir(parents=True, exist_ok=True)
+    kept = {"commit": commit.strip(), "training": training, "metrics": metrics}
+    for folder in (KEPT, FIGURES):
+        folder.mkdir(parents=True, exist_ok=True)
     (KEPT / f"{training['name']}.json").write_text(json.dumps(kept, indent=1) + "\n")
-    picture = sorted(run.glob("rollout*.png"))[0]
-    shutil.copyfile(picture, FIGURES / f"{training['name']}.png")
-
-
-def figure(entry: dict[str, Any] | None) -> str:
-    """`median [q25, q75]` to three digits."""
-    if entry is None or entry["median"] is None:
-        return "-"
-    numbers = [
-        value if isinstance(value, str) else f"{value:.3g}" for value in (entry["median"], entry["q25"], entry["q75"])
-    ]
-    censored = entry.get("censored")
-    bound = ">= " if censored is not None and censored > 0.5 else ""
-    return f"{bound}{numbers[0]} [{numbers[1]}, {numbers[2]}]"
+    shutil.copyfile(sorted(run.glob("rollout*.png"))[0], FIGURES / f"{training['name']}.png")
 
 
 def summary(kept: list[dict[str, Any]]) -> str:
@@ -101,48 +56,32 @@ def summary(kept: list[dict[str, Any]]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for run in kept:
-        training, model = run["training"], run["scalars"]["model"]
+        training, model = run["training"], run["metrics"]["candidates"]["model"]["scalars"]
         lyapunov = model.get("valid_prediction_time_lyapunov")
-        held = figure(model["valid_prediction_time"])
-        held += f"; {figure(lyapunov)} Lyapunov times" if lyapunov else ""
+        held = cell(model["valid_prediction_time"])
+        held += f"; {cell(lyapunov)} Lyapunov times" if lyapunov else ""
         lines.append(
-            f"| [`{run['experiment']}`](#{run['experiment']}) | {run['emulator']['network']} "
+            f"| [{training['name']}](#{training['name']}) | {run['metrics']['emulator']['network']} "
             f"| {training['parameters']:,} | {training['steps']:,} steps, {training['seconds'] / 60:.0f} min "
-            f"| {figure(model['nrmse_first'])} | {figure(model['nrmse_gmean100'])} | {held} |"
+            f"| {cell(model['nrmse_first'])} | {cell(model['nrmse_gmean100'])} | {held} |"
         )
     return "\n".join(lines)
 
 
 def section(run: dict[str, Any]) -> str:
     """One experiment: the model beside what needs no training."""
-    training, rollouts, dataset = run["training"], run["rollouts"], run["dataset"]
-    points = " x ".join(str(n) for n in dataset["points"])
-    header = [name for name in CANDIDATES if name in run["scalars"]]
-    rows = [
-        f"| {label} | " + " | ".join(figure(run["scalars"][name].get(row)) for name in header) + " |"
-        for row, label in ROWS.items()
-        if row in run["scalars"]["model"]
-    ]
-    return "\n".join(
-        [
-            f"## {run['experiment']}",
-            "",
-            f"    python train.py experiment={run['experiment']}",
-            "",
-            f"{rollouts['rollouts']} rollouts of {rollouts['steps']} steps of {run['emulator']['interval']:g}, "
-            f"{points} points, {dataset['trajectories']['train']} training trajectories. "
-            f"{training['parameters']:,} parameters, {training['steps']:,} steps in {training['seconds'] / 60:.1f} "
-            f"minutes on {training['device']}, threads: {training['threads']}, torch {training['versions']['torch']}, "
-            f"seed {training['seed']}, commit {run['commit']}. `cpu-scale`.",
-            "",
-            "| | " + " | ".join(CANDIDATES[name] for name in header) + " |",
-            "|---|" + "---|" * len(header),
-            *rows,
-            "",
-            f"![{run['experiment']}: truth, prediction, error](figures/{run['experiment']}.png)",
-            "",
-        ]
+    training, protocol, dataset = run["training"], run["metrics"]["protocol"], run["metrics"]["dataset"]
+    name, points = training["name"], " x ".join(str(n) for n in dataset["points"])
+    facts = (
+        f"{protocol['rollouts']} rollouts of {protocol['steps']} steps of {protocol['interval']:g}, {points} points, "
+        f"{dataset['trajectories']['train']} training trajectories. {training['parameters']:,} parameters, "
+        f"{training['steps']:,} steps in {training['seconds'] / 60:.1f} minutes on {training['device']} "
+        f"(threads: {training['threads']}), torch {training['versions']['torch']}, seed {training['seed']}, "
+        f"commit {run['commit']}. `cpu-scale`."
     )
+    picture = f"![{name}: truth, prediction, error](figures/{name}.png)"
+    command = f"    python train.py experiment={name}"
+    return "\n\n".join([f"## {name}", command, facts, table(run["metrics"]), picture, ""])
 
 
 def main() -> None:

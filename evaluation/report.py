@@ -57,7 +57,7 @@ def render(metrics: Mapping[str, Any], figures: Mapping[str, str]) -> str:
     parts = [
         f"# {emulator['network']} on {dataset['name']}",
         _opening(dataset, emulator, protocol),
-        _table(metrics),
+        table(metrics),
         *_survival(metrics["survival"]),
         *(f"- {note}" for note in metrics["notes"]),
         *(f"![{caption}]({file})\n\n{caption}" for file, caption in figures.items()),
@@ -107,11 +107,12 @@ def rows(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(name, heading) for name, heading in named.items() if name in there]
 
 
-def _table(metrics: Mapping[str, Any]) -> str:
+def table(metrics: Mapping[str, Any]) -> str:
+    """The summary of an evaluation, one row a scalar, the model beside what needs no training."""
     candidates = {name: metrics["candidates"][name] for name in COLUMNS if name in metrics["candidates"]}
     lines = ["| | " + " | ".join(COLUMNS[name] for name in candidates) + " |", "|---|" + "---|" * len(candidates)]
     for key, heading in rows(metrics):
-        cells = (_cell(candidate["scalars"][key]) for candidate in candidates.values())
+        cells = (cell(candidate["scalars"][key]) for candidate in candidates.values())
         lines.append(f"| {heading} | " + " | ".join(cells) + " |")
     finite = (f"{100 * candidate['fraction_finite']:.4g} %" for candidate in candidates.values())
     lines.append("| finite at the end | " + " | ".join(finite) + " |")
@@ -124,7 +125,7 @@ def _table(metrics: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _cell(entry: Mapping[str, Any]) -> str:
+def cell(entry: Mapping[str, Any]) -> str:
     """`median [q25, q75]`, the median marked where the horizon cut it off."""
     mark = ">= " if entry.get("censored", 0.0) >= 0.5 else ""
     return f"{mark}{number(entry['median'])} [{number(entry['q25'])}, {number(entry['q75'])}]"
