@@ -176,8 +176,10 @@ class Emulator(nn.Module):
     def _restore(cls, config: Mapping[str, Any], state: Mapping[str, Tensor], source: str) -> "Emulator":
         emulator = cls.from_config(config)
         try:
-            # The saved tensors themselves: another precision than the default is kept.
-            emulator.load_state_dict(state, assign=True)
+            # Copied, in the precision that they were saved in: assigned, parameters that modules share would part.
+            for name, tensor in (*emulator.named_parameters(), *emulator.named_buffers()):
+                tensor.data = tensor.data.to(state.get(name, tensor).dtype)
+            emulator.load_state_dict(state)
         except RuntimeError as error:
             first, *others = str(error).split("\n\t")[1:]
             raise ValueError(f"the weights in {source} do not fit its config ({len(others)} more): {first}") from None

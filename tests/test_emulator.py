@@ -246,6 +246,23 @@ def test_a_model_of_the_package_can_be_kept_too(tmp_path: Path) -> None:
         assert torch.equal(twin.rollout(u, 3), model.rollout(u, 3))
 
 
+def test_parameters_that_modules_share_are_still_shared_after_loading(tmp_path: Path) -> None:
+    pytest.importorskip("neuralop")
+    pytest.importorskip("torch_harmonics")
+    arguments = {
+        "n_modes": [8], "hidden_channels": 8, "default_in_shape": [16], "n_layers": 2,
+        "diff_layers": True, "disco_layers": False, "positional_embedding": None,
+    }  # fmt: skip
+    model = emulator(network=NeuralOperatorModel(2, 2, name="LocalNO", arguments=arguments)).double()
+    names = [name for name, _ in model.named_parameters()]
+    assert len(names) < len(list(model.named_parameters(remove_duplicate=False)))
+    model.save_pretrained(tmp_path)
+    loaded = Emulator.from_pretrained(tmp_path)
+    assert [name for name, _ in loaded.named_parameters()] == names
+    u = torch.randn(1, 2, 16, dtype=torch.float64)
+    assert torch.equal(loaded.rollout(u, 2), model.rollout(u, 2))
+
+
 def test_the_card_says_what_the_emulator_is(tmp_path: Path) -> None:
     emulator().save_pretrained(tmp_path / "kg_fno")
     text = (tmp_path / "kg_fno" / "README.md").read_text()

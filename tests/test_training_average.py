@@ -31,6 +31,18 @@ def test_buffers_are_saved_and_not_averaged() -> None:
     assert average.state_dict().keys() == module.state_dict().keys()
 
 
+def test_a_parameter_with_two_names_is_saved_averaged_under_both() -> None:
+    module = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    module[1].weight = module[0].weight
+    average = ExponentialAverage(module, decay=0.5)
+    with torch.no_grad():
+        module[0].weight += 1
+    average.update()
+    saved = average.state_dict()
+    assert torch.equal(saved["1.weight"], saved["0.weight"])
+    assert not torch.equal(saved["1.weight"], module[1].weight)
+
+
 def test_swapping_twice_changes_no_bit() -> None:
     module = nn.Linear(3, 3)
     average = ExponentialAverage(module, decay=0.5)

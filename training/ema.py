@@ -58,7 +58,10 @@ class ExponentialAverage:
         """A state dict of the module with the averages in the place of the weights, whole even where the weights are
         sharded.
         """
-        state = {name: value.detach() for name, value in self.module.state_dict().items()} | self._averages
+        state = {name: value.detach() for name, value in self.module.state_dict().items()}
+        averages = {id(weight): self._averages[name] for name, weight in self.module.named_parameters()}
+        # A parameter that two modules share has one average and two names.
+        state |= {name: averages[id(w)] for name, w in self.module.named_parameters(remove_duplicate=False)}
         return {
             name: value.full_tensor() if isinstance(value, DTensor) else value.clone() for name, value in state.items()
         }
