@@ -71,7 +71,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
         seed=cfg.seed,
     )
     trainer = build_trainer(cfg)
-    trainer.fit(task, datamodule=data, ckpt_path=cfg.ckpt_path)
+    fit(trainer, task, data, cfg.ckpt_path)
     if trainer.is_global_zero:
         emulator = best_emulator(trainer, task)
         emulator.save_pretrained(Path(cfg.folder) / "emulator")
@@ -130,6 +130,16 @@ def check_devices(trainer: DictConfig) -> None:
             f"the trainer asks for {wanted} CUDA device(s) and this machine has {there} (torch {torch.__version__}); "
             "use trainer=cpu, or set trainer.devices to what there is"
         )
+
+
+def fit(trainer: Trainer, task: ForecastTask, data: TrajectoryDataModule, checkpoint: str | None) -> None:
+    """Lightning takes an interruption for itself and exits without a word; here it stays one."""
+    try:
+        trainer.fit(task, datamodule=data, ckpt_path=checkpoint)
+    except SystemExit:
+        if trainer.interrupted:
+            raise KeyboardInterrupt from None
+        raise
 
 
 def best_emulator(trainer: Trainer, task: ForecastTask) -> Emulator:

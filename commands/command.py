@@ -61,6 +61,8 @@ def command(task: Callable[[DictConfig], object], script: str) -> None:
         hydra.main(version_base="1.3", config_path=str(path.parent / "configs"), config_name=path.stem)(announced)()
     except KeyboardInterrupt:
         _errors.print(f"interrupted{INTERRUPTED.get(path.stem, '')}")
+        if folder and is_main_process():
+            _errors.print(f"run folder: {folder[-1]}")
         sys.exit(130)
     except Exception as error:
         _report(error, folder[-1] if folder else None)

@@ -51,6 +51,17 @@ class KillAt(Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+class InterruptAt(Callback):
+    """What Ctrl-C does, as a step begins."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_start(self, trainer: Trainer, task: LightningModule, batch: Any, batch_idx: int) -> None:
+        if trainer.global_step == self.step:
+            raise KeyboardInterrupt
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """12 windows of a step in each of 3 trajectories: 4 batches an epoch."""
@@ -145,6 +156,14 @@ def test_a_run_killed_in_the_middle_of_an_epoch_resumes_to_the_bit(
     assert_same_bits(*(dict(emulator.state_dict()) for emulator in emulators))
 
 
+def test_an_interrupted_run_says_how_to_go_on(root: Path, folder: Path, tmp_path: Path) -> None:
+    result = start(root, folder, tmp_path, "+callbacks.stop={_target_: test_train.InterruptAt, step: 5}")
+    assert result.returncode == 130, result.stderr
+    assert "interrupted; continue with ckpt_path=" in result.stderr
+    assert str(only(tmp_path)) in result.stderr
+    assert last(only(tmp_path))["global_step"] == 4
+
+
 def test_two_processes_train_what_one_trains(root: Path, program: ModuleType, folder: Path, tmp_path: Path) -> None:
     """The same global batches and the same noise; sums run in another order: agreement to the rounding of float64.
 
@@ -187,6 +206,18 @@ def test_a_killed_run_of_two_processes_resumes_to_the_bit(
     resumed = start(root, folder, tmp_path / "c", *spread, f"ckpt_path={only(tmp_path / 'b')}/checkpoints/last.ckpt")
     assert resumed.returncode == 0, resumed.stderr
     assert_same_state(only(tmp_path / "a"), only(tmp_path / "c"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("decay", ["0.9", "null"])
+def test_sharded_weights_are_exported_whole_without_a_best_checkpoint(
+    root: Path, folder: Path, tmp_path: Path, decay: str
+) -> None:
+    result = start(root, folder, tmp_path, "trainer=fsdp", *TWO, "~callbacks.best", f"ema_decay={decay}")
+    assert result.returncode == 0, result.stderr
+    kept = Emulator.from_checkpoint(only(tmp_path) / "checkpoints" / "last.ckpt")
+    exported = Emulator.from_pretrained(only(tmp_path) / "emulator")
+    assert_same_bits(dict(exported.state_dict()), dict(kept.state_dict()))
 
 
 def test_a_gpu_that_is_not_there_is_told_before_anything_else(

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from .sharding import gathered
+
 
 class ExponentialAverage:
     """`a_t = d_t a_{t-1} + (1 - d_t) w_t` with `d_t = min(d, t / (t + 9))`, for each parameter `w`; `a` starts as the
@@ -58,13 +60,10 @@ class ExponentialAverage:
         """A state dict of the module with the averages in the place of the weights, whole even where the weights are
         sharded.
         """
-        state = {name: value.detach() for name, value in self.module.state_dict().items()}
         averages = {id(weight): self._averages[name] for name, weight in self.module.named_parameters()}
         # A parameter that two modules share has one average and two names.
-        state |= {name: averages[id(w)] for name, w in self.module.named_parameters(remove_duplicate=False)}
-        return {
-            name: value.full_tensor() if isinstance(value, DTensor) else value.clone() for name, value in state.items()
-        }
+        averaged = {name: averages[id(w)] for name, w in self.module.named_parameters(remove_duplicate=False)}
+        return gathered(self.module.state_dict() | averaged)
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Tensor], *, updates: int) -> None:

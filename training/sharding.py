@@ -1,6 +1,9 @@
-from torch import nn
+from collections.abc import Mapping
+
+from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor
 
 
 def shard(network: nn.Module, mesh: DeviceMesh) -> None:
@@ -14,3 +17,11 @@ def shard(network: nn.Module, mesh: DeviceMesh) -> None:
                 fully_shard(block, mesh=mesh, reshard_after_forward=True)
     # The root too: between steps every parameter must be its shard, where the weights are averaged and saved.
     fully_shard(network, mesh=mesh, reshard_after_forward=True)
+
+
+def gathered(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies of the tensors, whole where they are sharded; for that every process has to call it."""
+    return {
+        name: value.full_tensor().detach() if isinstance(value, DTensor) else value.detach().clone()
+        for name, value in state.items()
+    }

@@ -18,7 +18,7 @@ from .ema import ExponentialAverage
 from .finite import FiniteWatch, NonFiniteLossError, first_non_finite, message
 from .objective import Loss, Objective
 from .schedules import Schedule
-from .sharding import shard
+from .sharding import gathered, shard
 from .validation import HorizonMetric, summarize, window_errors
 
 
@@ -60,6 +60,7 @@ class ForecastTask(LightningModule):
         self.ema_decay, self.seed = ema_decay, seed
         self.average: ExponentialAverage | None = None
         self._saved_average: tuple[dict[str, Tensor], int] | None = None
+        self._trained: dict[str, Tensor] = {}
         self._watch = FiniteWatch()
         self._rows: list[Tensor] = []
         self._sharded = False
@@ -152,10 +153,14 @@ class ForecastTask(LightningModule):
             self._saved_average = saved, checkpoint["ema_updates"]
             self._load_average()
 
+    def on_fit_end(self) -> None:
+        # The last moment at which every process is there to give its part of sharded weights.
+        self._trained = gathered(self.emulator.state_dict()) if self.average is None else self.average.state_dict()
+
     def trained_emulator(self) -> Emulator:
-        """A copy of the emulator as it stands, with the averaged weights if there are any."""
+        """A copy of the emulator after the fit, with the averaged weights if there are any."""
         trained = Emulator.from_config(self.emulator.config)
-        trained.load_state_dict(self.emulator.state_dict() if self.average is None else self.average.state_dict())
+        trained.load_state_dict(self._trained)
         return trained.eval()
 
     def _load_average(self) -> None:
