@@ -22,11 +22,11 @@ PAGE = ROOT / "docs" / "results.md"
 
 HEAD = """# Results
 
-One run of each experiment at CPU scale: one seed, the weights of the best validation rollout, the test split seen
-once. A figure is `median [first quartile, third quartile]` over the rollouts of the test split, so the spread is that
-of trajectories, not of seeds: no row here is a claim that one operator beats another. Times are in the time unit of
-the equation; `>=` where the median rollout was still good when the truth ended. The definitions stand in
-`rollwave.evaluation.metrics`.
+One run of each experiment at CPU scale: one seed, the weights of the best validation rollout; nothing was chosen on the
+test split. A figure is `median [first quartile, third quartile]` over the rollouts of the test split, so the spread is
+that of trajectories, not of seeds: no row here is a claim that one operator beats another. Minutes are those of a
+machine that did other work beside. Times are in the time unit of the equation; `>=` where the median rollout was still
+good when the truth ended. The definitions stand in `rollwave.evaluation.metrics`.
 
 This page is written by `python benchmarks/experiments.py` from `benchmarks/results/experiments/*.json`.
 """
@@ -41,12 +41,21 @@ def keep(run: Path) -> None:
         for scalar in candidate["scalars"].values():
             del scalar["values"]
     del metrics["truth"], metrics["protocol"]["command"]
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
-    kept = {"commit": commit.strip(), "training": training, "metrics": metrics}
+    kept = {"commit": commit_at(run.resolve().name), "training": training, "metrics": metrics}
     for folder in (KEPT, FIGURES):
         folder.mkdir(parents=True, exist_ok=True)
     (KEPT / f"{training['name']}.json").write_text(json.dumps(kept, indent=1) + "\n")
     shutil.copyfile(sorted(run.glob("rollout*.png"))[0], FIGURES / f"{training['name']}.png")
+
+
+def commit_at(time: str) -> str:
+    """The last commit before a run began, from its folder's name."""
+    day, hour = time.split("_")
+    before = f"--before={day} {hour.replace('-', ':')}"
+    found = subprocess.run(
+        ["git", "log", "-1", "--format=%h", before], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return found.stdout.strip()
 
 
 def summary(kept: list[dict[str, Any]]) -> str:
