@@ -18,7 +18,7 @@ class EmulatorMetadata:
         lengths: physical lengths of the axes.
         interval: physical time of one step.
         data_hash: content hash of the training data, empty if unknown.
-        versions: package versions and, if known, the commit.
+        versions: of Python and of the packages that decide what the emulator computes.
     """
 
     equation: str

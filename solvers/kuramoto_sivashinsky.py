@@ -25,7 +25,7 @@ class KuramotoSivashinsky(Equation):
     dimensionless.
 
     Three points per unit length resolve it to 1e-7, six to rounding; `dt = 0.05` keeps the error of a unit of time
-    near 1e-6. The usual box `L = 22` with 64 points has a largest Lyapunov exponent of about 0.046. Smooth random
+    near 1e-6. The usual box `L = 22` with 64 points has a largest Lyapunov exponent of 0.048. Smooth random
     fields need a warm-up of about 100 to reach the attractor.
 
     Reference:

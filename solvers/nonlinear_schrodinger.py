@@ -110,7 +110,7 @@ class NonlinearSchrodinger(Equation):
         }
 
     def suggested_step(self, grid: Grid) -> float:
-        """A turn of the shortest kept wave, at most 0.05."""
+        """Half a turn of the shortest kept wave, `pi / (k^2 / 2)`, at most 0.05."""
         return min(0.05, 2 * torch.pi / (torch.pi / grid.spacing[0] / 2) ** 2)
 
 
