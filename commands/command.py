@@ -46,12 +46,17 @@ def command(task: Callable[[DictConfig], object], script: str) -> None:
     os.environ.setdefault("ROLLWAVE_ROOT", str(path.parent))
     os.environ["HYDRA_FULL_ERROR"] = "1"
     folder: list[Path] = []
+    failed: list[Path] = []
 
     def announced(config: DictConfig) -> object:
         folder.append(run_folder())
         if is_main_process():
             _console.print(f"run folder: {folder[-1]}")
-        result = task(config)
+        try:
+            result = task(config)
+        except Exception:
+            failed.append(folder[-1])
+            raise
         if is_main_process():
             _console.print(f"run folder: {folder[-1]}")
         return result
@@ -65,7 +70,8 @@ def command(task: Callable[[DictConfig], object], script: str) -> None:
             _errors.print(f"run folder: {folder[-1]}")
         sys.exit(130)
     except Exception as error:
-        _report(error, folder[-1] if folder else None)
+        # A sweep runs its other jobs too, and ends with the error of the first that failed.
+        _report(error, failed[0] if failed else None)
         sys.exit(1)
 
 

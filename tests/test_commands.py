@@ -88,6 +88,14 @@ def test_the_traceback_is_kept_in_the_run_folder(program: Path) -> None:
     assert "ZeroDivisionError" in log.read_text()
 
 
+def test_a_sweep_keeps_the_traceback_with_the_job_that_failed(program: Path, tmp_path: Path) -> None:
+    result = run(program, "-m", "ratio.denominator=0,2", f"hydra.sweep.dir={tmp_path}/sweep")
+    assert result.returncode == 1
+    assert "ZeroDivisionError" in (tmp_path / "sweep" / "0" / "error.log").read_text()
+    assert (tmp_path / "sweep" / "1" / "value.txt").exists()
+    assert not (tmp_path / "sweep" / "1" / "error.log").exists()
+
+
 def test_the_traceback_can_be_printed(program: Path) -> None:
     assert "Traceback" in run(program, "ratio.denominator=0", ROLLWAVE_TRACEBACK="1").stderr
 
