@@ -34,7 +34,7 @@ def evaluate(cfg: DictConfig) -> Path:
         window_stride=cfg.window_stride,
         batch_size=cfg.batch_size,
         device=cfg.device,
-        perturbation=float(cfg.perturbation),
+        perturbation=float(cfg.perturbation) if isinstance(cfg.perturbation, int) else cfg.perturbation,
         extend=cfg.extend,
         animation=cfg.animation or None,
     )

@@ -16,6 +16,9 @@ from rollwave.datasets import DatasetError, Recipe, ensure_dataset, verify_datas
 
 def generate(config: DictConfig) -> Path:
     """Generate the dataset of a config, finish one that was interrupted, or verify it; returns its folder."""
+    for key in ("verify", "overwrite"):
+        if not isinstance(config[key], bool):
+            raise ValueError(f"{key} must be true or false, got {config[key]!r}")
     recipe = Recipe.from_dict(OmegaConf.to_container(config.dataset, resolve=True))
     root = Path(config.paths.data)
     if config.verify:
@@ -36,7 +39,11 @@ def verify(folder: Path, *, samples: int, tolerance: float) -> None:
         console.print(f"{'pass' if check.passed else 'FAIL'}  {check.subject:<40} {check.detail}")
         failed += [] if check.passed else [f"{check.subject}: {check.detail}"]
     if failed:
-        raise DatasetError(f"dataset {folder} failed {len(failed)} checks:\n  " + "\n  ".join(failed))
+        raise DatasetError(
+            f"dataset {folder} failed {len(failed)} checks:\n  "
+            + "\n  ".join(failed)
+            + "\ncopy it again from where it is whole, or generate it again with overwrite=true"
+        )
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     """Fit as `cfg` says; the last value of everything logged."""
     quieten()
     seed_everything(cfg.seed, workers=True, verbose=False)
+    check_switches(cfg)
     check_devices(cfg.trainer)
     objective: Objective = instantiate(cfg.objective)
     data = open_data(cfg, objective)
@@ -117,6 +118,13 @@ def build_trainer(cfg: DictConfig) -> Trainer:
     configured = instantiate(cfg.trainer, _partial_=True, _convert_="all")
     trainer: Trainer = configured(callbacks=callbacks, logger=loggers, default_root_dir=cfg.folder)
     return trainer
+
+
+def check_switches(cfg: DictConfig) -> None:
+    """Refuse what is neither true nor false: any other word would count as true."""
+    for key in ("residual", "compile", "evaluate"):
+        if not isinstance(cfg[key], bool):
+            raise ValueError(f"{key} must be true or false, got {cfg[key]!r}")
 
 
 def check_devices(trainer: DictConfig) -> None:

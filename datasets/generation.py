@@ -16,8 +16,10 @@ import numpy as np
 
 from .blocks import GenerationError, find_block, load_block, single_thread, store_blocks
 from .certificate import Certificate, CertificateError, accept, certify
+from .files import DatasetError
 from .finish import shard_indices, shard_is_sound, write_manifest
-from .layout import PARTIAL, canonical_json, read_manifest, shard_path
+from .generated import GeneratedSource
+from .layout import PARTIAL, ForeignManifestError, canonical_json, read_manifest, shard_path
 from .metadata import SPLITS
 from .recipe import Recipe
 from .workplace import abandon, claim, finish_reset, locked, refuse_difference
@@ -47,9 +49,19 @@ def ensure_dataset(recipe: Recipe, root: str | Path, *, workers: int | None = No
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         finish_reset(folder)
-        manifest = read_manifest(folder)
+        try:
+            manifest = read_manifest(folder)
+        except ForeignManifestError:
+            raise
+        except DatasetError:
+            # One of ours that cannot be read is what overwrite is for.
+            if not overwrite:
+                raise
+            manifest = None
         if manifest is not None and not overwrite:
             refuse_difference(manifest["recipe"], recipe, folder)
+            # Raises where a file is not of the size that the manifest states.
+            GeneratedSource(folder, manifest)
             shutil.rmtree(folder / PARTIAL, ignore_errors=True)
             log.info("dataset %s is complete", folder)
             return folder

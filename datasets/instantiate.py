@@ -10,7 +10,7 @@ PACKAGE = "rollwave.solvers"
 TARGET = "_target_"
 
 
-def locate(target: Any) -> type:
+def locate(target: Any, key: str = TARGET) -> type:
     """The class of a dotted name.
 
     Raises:
@@ -18,13 +18,16 @@ def locate(target: Any) -> type:
     """
     module, _, name = str(target).rpartition(".")
     if module != PACKAGE and not module.startswith(PACKAGE + "."):
-        raise ValueError(f"{TARGET} must be a class of {PACKAGE}, such as {PACKAGE}.Burgers; got {target!r}")
+        raise ValueError(
+            f"{key} must be a class of {PACKAGE} by its full name, {PACKAGE}.<class>; got {target!r}. "
+            f"The classes are {', '.join(public_classes())}"
+        )
     try:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise ValueError(f"{PACKAGE} has no {target!r}; it has {', '.join(public_classes())}") from error
     if not isinstance(found, type) or not found.__module__.startswith(PACKAGE + "."):
-        raise ValueError(f"{TARGET} must be a class of {PACKAGE}, got {target!r}")
+        raise ValueError(f"{key} must be a class of {PACKAGE}, got {target!r}")
     return found
 
 

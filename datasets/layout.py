@@ -27,6 +27,10 @@ ROOT_GROUPS = ("dimensions", "boundary_conditions", "scalars", *FIELD_GROUPS)
 CHUNK_FRAMES = 8
 
 
+class ForeignManifestError(DatasetError):
+    """A manifest of another program: nothing of ours to read, continue or discard."""
+
+
 def shard_path(folder: Path, name: str, split: str, number: int) -> Path:
     """Where shard `number` of a split lies."""
     return folder / "data" / split / f"{name}_{number:04d}.hdf5"
@@ -68,7 +72,10 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
             f"{path}: expected JSON ({error}); generate the dataset again with overwrite=true"
         ) from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise DatasetError(f"{path}: expected a manifest with format '{FORMAT}'")
+        raise ForeignManifestError(
+            f"{path}: expected a manifest with format '{FORMAT}'; name another folder with dataset.name=... or move "
+            "this one away"
+        )
     if manifest.get("format_version") != FORMAT_VERSION:
         raise DatasetError(
             f"{path}: expected format_version {FORMAT_VERSION}, got {manifest.get('format_version')}; "

@@ -17,6 +17,8 @@ from .instantiate import checked_values, class_name, describe, instantiate, loca
 from .layout import MANIFEST, read_manifest
 from .metadata import SPLITS
 
+COMPRESSIONS = (None, "gzip", "lzf")
+
 
 @dataclass(frozen=True, kw_only=True)
 class CertificateRecipe:
@@ -91,12 +93,22 @@ class Recipe:
             raise ValueError("valid, test, seed and certificate.samples must not be negative")
         if any(points % self.space_stride for points in self.points):
             raise ValueError(f"space_stride must divide points = {self.points}, got {self.space_stride}")
+        if self.compression not in COMPRESSIONS:
+            raise ValueError(f"compression must be null, gzip or lzf, got {self.compression!r}")
         equation = self.build_equation()
         equation.check(self.build_grid())
         scheme = self.stepper_class if self.stepper else equation.default_stepper
         initial = self.build_initial_condition()
         steps_in(self.interval, self.dt, "interval")
         steps_in(self.warmup, self.dt, "warmup")
+        horizon = self.certificate.horizon
+        if self.certificate.samples and horizon is not None:
+            intervals = max(1, round(horizon / self.interval))
+            if abs(horizon - intervals * self.interval) > 1e-9 * horizon:
+                raise ValueError(
+                    f"certificate.horizon must be a multiple of interval = {self.interval}, got {horizon}; the nearest "
+                    f"is {intervals * self.interval:g}"
+                )
         object.__setattr__(self, "equation", describe(equation))
         object.__setattr__(self, "initial_condition", describe(initial))
         object.__setattr__(self, "stepper", class_name(scheme))
@@ -146,7 +158,7 @@ class Recipe:
     @property
     def stepper_class(self) -> type[Stepper]:
         """The scheme."""
-        cls = locate(self.stepper)
+        cls = locate(self.stepper, "stepper")
         if not issubclass(cls, Stepper):
             raise ValueError(f"stepper must be a Stepper of rollwave.solvers, got {self.stepper}")
         return cls

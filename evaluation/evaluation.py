@@ -142,6 +142,15 @@ def _survival(emulator: Emulator, windows: TrajectoryDataset, settings: Settings
 
 
 def _device(name: str) -> torch.device:
-    if name != "auto":
-        return torch.device(name)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        # Some backends are named by torch and yet not there.
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        there = ["cpu"] + [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+        there += ["mps"] if torch.backends.mps.is_available() else []
+        raise ValueError(
+            f"device must be auto or one of {', '.join(there)}, which this machine has, got {name!r} "
+            f"({str(error).partition(chr(10))[0]})"
+        ) from error

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+SPLITS = ("train", "valid", "test")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -29,9 +31,13 @@ class Settings:
     animation: str | None = None
 
     def __post_init__(self) -> None:
+        if self.split not in SPLITS:
+            raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {self.split!r}")
         if self.animation not in (None, "gif", "mp4"):
             raise ValueError(f"animation must be gif, mp4 or false, got {self.animation!r}")
         for name, least in (("steps", 1), ("window_stride", 1), ("batch_size", 1), ("extend", 0), ("perturbation", 0)):
             value = getattr(self, name)
-            if value is not None and not value >= least:
-                raise ValueError(f"{name} must be at least {least}, got {value}")
+            kinds = (int, float) if name == "perturbation" else (int,)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, kinds) or not value >= least):
+                kind = "number" if name == "perturbation" else "whole number"
+                raise ValueError(f"{name} must be a {kind} of at least {least}, got {value!r}")

@@ -92,8 +92,10 @@ class FNO(nn.Module):
         ratio: int = 2,
     ) -> None:
         super().__init__()
-        if not modes or any(K < 0 for K in modes):
-            raise ValueError(f"modes must hold one non-negative number for each space axis, got {tuple(modes)}")
+        if isinstance(modes, int) or not modes or any(K < 0 for K in modes):
+            raise ValueError(f"modes must hold one non-negative number for each space axis, got {modes!r}")
+        if width < 1:
+            raise ValueError(f"width must be at least 1, got {width}")
         self.modes = tuple(int(K) for K in modes)
         if depth < 1:
             raise ValueError(f"depth must be at least 1, got {depth}")
@@ -105,7 +107,8 @@ class FNO(nn.Module):
     def forward(self, u: Float[Tensor, "b i *space"]) -> Float[Tensor, "b o *space"]:
         if u.ndim != len(self.modes) + 2:
             raise ValueError(
-                f"u must be [batch, channel, *space] with {len(self.modes)} space axes, got {tuple(u.shape)}"
+                f"with modes={self.modes}, u must be [batch, channel, *space] with {len(self.modes)} space axes, "
+                f"got {tuple(u.shape)}"
             )
         v = self.lift(u)
         for index, block in enumerate(self.blocks, start=1):

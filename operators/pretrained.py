@@ -87,15 +87,38 @@ def _download(repository: str) -> Path:
         ) from None
 
 
+def read_checkpoint(path: str | Path, map_location: Any = "cpu", *, weights_only: bool = True) -> dict[str, Any]:
+    """What a file of `torch.save` holds.
+
+    Raises:
+        ValueError: it is cut short, another kind of file, or holds more than tensors and plain data.
+    """
+    try:
+        checkpoint = torch.load(path, map_location=map_location, weights_only=weights_only)
+    except (FileNotFoundError, PermissionError):
+        raise
+    # Bytes that are no pickle raise almost anything: KeyError, IndexError, EOFError, OSError, ...
+    except Exception as error:
+        # The message of an UnpicklingError advises to load it unsafely.
+        said = "" if isinstance(error, pickle.UnpicklingError) else str(error).strip().partition("\n")[0]
+        raise ValueError(
+            f"{path} is no checkpoint of tensors and plain data, or was cut short ({os.path.getsize(path)} bytes), and "
+            f"is not loaded: expected a .ckpt file of train.py ({type(error).__name__}{said and ': '}{said})"
+        ) from error
+    if not isinstance(checkpoint, dict):
+        raise ValueError(f"{path} holds a {type(checkpoint).__name__}; expected a .ckpt file of train.py")
+    return checkpoint
+
+
 def load_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Config and weights, averaged ones first, from a training checkpoint; unpickles nothing but plain data."""
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ValueError(f"{path} is no checkpoint of tensors and plain data, and is not loaded: {error}") from None
+    checkpoint = read_checkpoint(path)
     recorded = checkpoint.get("hyper_parameters", {})
     if "emulator" not in recorded:
-        raise ValueError(f"{path} holds no emulator: its hyper_parameters are {sorted(recorded)}")
+        raise ValueError(
+            f"{path} holds no emulator: its hyper_parameters are {sorted(recorded)}; "
+            f"expected a .ckpt file of train.py, or a folder with {WEIGHTS}"
+        )
     prefix, state = "emulator.", checkpoint.get("ema_state_dict") or checkpoint["state_dict"]
     # torch.compile puts a name of its own into the keys.
     ours = {

@@ -455,3 +455,12 @@ def test_loading_a_module_of_operators_needs_no_hub() -> None:
     code = f"import sys, rollwave.operators; print([m for m in ({heavy}) if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
     assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("content", [b"", b"a text", b'{"network": 1}', None])
+def test_a_file_that_is_no_checkpoint_is_explained(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "broken.ckpt"
+    torch.save(checkpoint(emulator()), path)
+    path.write_bytes(path.read_bytes()[:2000] if content is None else content)
+    with pytest.raises(ValueError, match=r"broken\.ckpt is no checkpoint .* expected a \.ckpt file of train\.py"):
+        Emulator.from_checkpoint(path)

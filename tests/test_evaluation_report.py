@@ -191,7 +191,10 @@ def test_a_horizon_beyond_the_truth_is_refused(dataset: Path, tmp_path: Path) ->
         evaluate(emulator_of(dataset, ExactWaves(1.0)), dataset, output=tmp_path, settings=Settings(steps=22))
 
 
-@pytest.mark.parametrize("wrong", [{"animation": "avi"}, {"steps": 0}, {"batch_size": 0}, {"perturbation": -1.0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"animation": "avi"}, {"steps": 0}, {"batch_size": 0}, {"perturbation": -1.0}, {"split": "tset"}],
+)
 def test_settings_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Settings(**wrong)

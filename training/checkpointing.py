@@ -10,6 +10,8 @@ from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
+from rollwave.operators.pretrained import read_checkpoint
+
 
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes beside the target, flushes to the disk and renames: whatever moment a process dies at, the target is the
@@ -41,8 +43,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     ) -> dict[str, Any]:
         if not Path(path).is_file():
             raise FileNotFoundError(f"ckpt_path={path} is not a file; a run keeps its own in <run folder>/checkpoints/")
-        checkpoint: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=weights_only is not False)
-        return checkpoint
+        return read_checkpoint(path, map_location, weights_only=weights_only is not False)
 
 
 class LastCheckpoint(Checkpoint):

@@ -74,7 +74,11 @@ class ForecastTask(LightningModule):
             self._sharded = True
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        optimizer = self.optimizer(self.parameters())
+        try:
+            optimizer = self.optimizer(self.parameters())
+        except TypeError as error:
+            given = getattr(self.optimizer, "keywords", {})
+            raise ValueError(f"the optimizer does not take {given}: {error}; expected numbers") from error
         total = int(self.trainer.estimated_stepping_batches)
         scheduler = LambdaLR(optimizer, lambda step: self.schedule.factor(step, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
