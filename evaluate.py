@@ -23,11 +23,15 @@ from rollwave.evaluation import evaluate as evaluate_emulator  # noqa: E402
 
 COMMAND = " ".join(["python evaluate.py", *sys.argv[1:]])
 # A run's folder is named after the dataset, which may be given as a path.
-OmegaConf.register_new_resolver("stem", lambda path: Path(path).stem, replace=True)
+OmegaConf.register_new_resolver("stem", lambda path: Path(path or "none").stem, replace=True)
 
 
 def evaluate(cfg: DictConfig) -> Path:
     """The folder of the report that `cfg` asks for."""
+    for key in ("checkpoint", "dataset_folder"):
+        if cfg[key] is None:
+            name = key.removesuffix("_folder")
+            raise ValueError(f"{name} is missing; type python evaluate.py checkpoint=<folder> dataset=<name or path>")
     settings = Settings(
         split=cfg.split,
         steps=cfg.steps,
@@ -38,10 +42,6 @@ def evaluate(cfg: DictConfig) -> Path:
         extend=cfg.extend,
         animation=cfg.animation or None,
     )
-    for key in ("checkpoint", "dataset_folder"):
-        if OmegaConf.is_missing(cfg, key):
-            name = key.removesuffix("_folder")
-            raise ValueError(f"{name} is missing; type python evaluate.py checkpoint=<folder> dataset=<name or path>")
     folder = find_dataset(str(cfg.dataset_folder), cfg.paths.data)
     emulator = load_emulator(str(cfg.checkpoint))
     evaluate_emulator(emulator, folder, output=cfg.folder, settings=settings, command=COMMAND)

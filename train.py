@@ -9,10 +9,12 @@ Writes `.hydra/`, `checkpoints/`, `metrics.csv`, `emulator/`, `training.json` an
 it prints first and last.
 """
 
+import atexit
 import json
 import logging
 import os
 import re
+import shutil
 import sys
 import tempfile
 import warnings
@@ -95,7 +97,10 @@ def build_emulator(cfg: DictConfig, data: TrajectoryDataModule) -> Emulator:
     """An untrained emulator of the operator for this dataset."""
     metadata, statistics = data.metadata, data.statistics
     channels = len(metadata.channels)
-    network = instantiate(cfg.operator, in_channels=cfg.history * channels, out_channels=channels, _convert_="all")
+    shape = {"in_channels": cfg.history * channels, "out_channels": channels}
+    if "dimensions" in cfg.operator and cfg.operator.dimensions is None:
+        shape["dimensions"] = metadata.dimensions
+    network = instantiate(cfg.operator, **shape, _convert_="all")
     return Emulator(
         network,
         normalizer=Normalizer(statistics.mean, statistics.std, statistics.delta_std, statistics.low, statistics.high),
@@ -202,7 +207,9 @@ def quieten() -> None:
 def follow_rank_zero(arguments: list[str]) -> None:
     """Under torchrun every process composes its own run folder: keep rank zero's the only one."""
     if int(os.environ.get("RANK", "0")) > 0:
-        arguments += [f"hydra.run.dir={tempfile.mkdtemp(prefix='rollwave-')}", "hydra.output_subdir=null"]
+        folder = tempfile.mkdtemp(prefix="rollwave-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        arguments += [f"hydra.run.dir={folder}", "hydra.output_subdir=null"]
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def keep(run: Path) -> None:
 def commit_at(time: str) -> str:
     """The last commit before a run began, from its folder's name."""
     day, hour = time.split("_")
-    before = f"--before={day} {hour.replace('-', ':')}"
+    before = f"--before={day} {':'.join(hour.split('-')[:3])}"
     found = subprocess.run(
         ["git", "log", "-1", "--format=%h", before], cwd=ROOT, capture_output=True, text=True, check=True
     )

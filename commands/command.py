@@ -15,6 +15,7 @@ from omegaconf import Container, DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from rich.console import Console
 
+CONTINUED = "; a training run that has a checkpoint continues with ckpt_path=<run folder>/checkpoints/last.ckpt"
 # What an interrupted program is told besides, by its name.
 INTERRUPTED = {
     "train": "; continue with ckpt_path=<run folder>/checkpoints/last.ckpt",
@@ -100,8 +101,10 @@ def explain(error: BaseException) -> str:
         where = f" while writing {full.filename}" if full.filename else ""
         return (
             f"the disk is full{where}; free some space, or write elsewhere with paths.data=... or paths.logs=..., "
-            "then run the same command again"
+            f"then run the same command again{CONTINUED}"
         )
+    if isinstance(full, OSError) and full.errno in (errno.EROFS, errno.EACCES):
+        return f"{full}; write elsewhere with ROLLWAVE_ROOT=<folder>, or with paths.data=... and paths.logs=..."
     inner = error
     while (
         isinstance(inner, HydraException)

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from .metadata import DatasetMetadata, Statistics
 from .sampler import GlobalBatchSampler, ResumableLoader, evaluation_batches
-from .trajectory_dataset import TrajectoryDataset
+from .trajectory_dataset import TrajectoryDataset, WindowError
 
 
 class TrajectoryDataModule(LightningDataModule):
@@ -74,9 +74,13 @@ class TrajectoryDataModule(LightningDataModule):
     def _open(self, split: str) -> TrajectoryDataset:
         long = self.validation_steps
         frames, stride = (self.history + self.horizon, 1) if split == "train" else (self.history + long, long)
-        return TrajectoryDataset(
-            self.folder, split, frames=frames, time_stride=self.time_stride, window_stride=stride * self.time_stride
-        )
+        try:
+            return TrajectoryDataset(
+                self.folder, split, frames=frames, time_stride=self.time_stride, window_stride=stride * self.time_stride
+            )
+        except WindowError as error:
+            knobs = "history or the objective's steps" if split == "train" else f"data.validation_steps = {long}"
+            raise WindowError(f"{error}; lower {knobs}, or use longer trajectories") from None
 
     def train_dataloader(self) -> ResumableLoader:
         """Global batches in the order of `(seed, epoch)`, this process's part of each."""

@@ -15,6 +15,10 @@ from .open_source import open_source
 from .statistics import compute_statistics
 
 
+class WindowError(DatasetError):
+    """A window that is longer than the trajectories."""
+
+
 class TrajectoryDataset(Dataset[Tensor]):
     """Windows `[frames, channel, *space]` of float32 in physical units, each inside one trajectory.
 
@@ -47,7 +51,7 @@ class TrajectoryDataset(Dataset[Tensor]):
         self._trajectory_ends = np.cumsum(counts)
         self._pool = FilePool(self.source.check)
         if len(self) == 0:
-            raise DatasetError(
+            raise WindowError(
                 f"{folder}: a window of frames={frames} with time_stride={time_stride} needs {self.span} stored "
                 f"frames, but the trajectories of split '{split}' have {max(shard.frames for shard in self.shards)}"
             )

@@ -149,7 +149,6 @@ def _device(name: str) -> torch.device:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         there = ["cpu"] + [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-        there += ["mps"] if torch.backends.mps.is_available() else []
         raise ValueError(
             f"device must be auto or one of {', '.join(there)}, which this machine has, got {name!r} "
             f"({str(error).partition(chr(10))[0]})"

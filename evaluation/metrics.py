@@ -87,7 +87,7 @@ def first_crossing(good: Bool[Tensor, "b t"], interval: float = 1.0) -> Crossing
     instead is larger by one interval.
     """
     steps = good.long().cumprod(1).sum(1)
-    return Crossing(steps.to(_precision(good)) * interval, steps == good.shape[1])
+    return Crossing(steps.to(torch.float64) * interval, steps == good.shape[1])
 
 
 def correlation_time(curve: Float[Tensor, "b t"], threshold: float = 0.8, interval: float = 1.0) -> Crossing:
@@ -142,14 +142,9 @@ def _finite_pair(prediction: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, Boo
     """Both in float64, prediction zeroed in frames that are not finite, and which frames are."""
     if not truth.isfinite().all():
         raise ValueError("truth must be finite: check the dataset with `python generate.py dataset=... verify=true`")
-    prediction, truth = prediction.to(_precision(prediction)), truth.to(_precision(truth))
+    prediction, truth = prediction.to(torch.float64), truth.to(torch.float64)
     finite = prediction.isfinite().flatten(2).all(-1)
     return torch.where(_wide(finite, prediction), prediction, torch.zeros_like(prediction)), truth, finite
-
-
-def _precision(u: Tensor) -> torch.dtype:
-    """float64, except on Apple's GPUs, which have none."""
-    return torch.float32 if u.device.type == "mps" else torch.float64
 
 
 def _masked(value: Tensor, finite: Tensor) -> Tensor:

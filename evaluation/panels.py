@@ -46,7 +46,7 @@ def rollout_panels(
     top = min(float(np.quantile(finite, 0.998)) if finite.size else largest, largest) or largest
     maps = [values, values, {"cmap": ERRORS, "vmin": 0.0, "vmax": top}]
     name = scale.channels[channel]
-    labels = [name, f"|error| in {name}"]
+    labels = [name, "|error|"]
     draw = _space_time if fields[0].ndim == 2 else _snapshots
     return draw(fields, maps, labels, scale, marker)
 

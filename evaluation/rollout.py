@@ -167,5 +167,3 @@ def _warm_up(forecast: Forecast, given: Tensor) -> None:
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()

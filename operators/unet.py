@@ -5,7 +5,6 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .configurable import configurable
 from .layers import Pointwise, check_space, periodic_convolution
@@ -92,13 +91,27 @@ class UNet(nn.Module):
         v = self.down[0](self.stem(u))
         fields = [v]
         for tower in self.down[1:]:
-            v = tower(F.interpolate(v, scale_factor=0.5, mode="area"))
+            v = tower(halved(v))
             fields.append(v)
         w = fields.pop()
         for block in reversed(self.up):
-            w = block(torch.cat([fields.pop(), F.interpolate(w, scale_factor=2.0, mode="nearest")], dim=1))
+            w = block(torch.cat([fields.pop(), doubled(w)], dim=1))
         out: Tensor = self.head(w)
         return out
+
+
+def halved(v: Float[Tensor, "b c *fine"]) -> Float[Tensor, "b c *coarse"]:
+    """The mean of every `2^d` neighbours. Its gradient is a copy, in the same order every time on every device."""
+    for axis in range(2, v.ndim):
+        v = v.unflatten(axis, (-1, 2)).mean(axis + 1)
+    return v
+
+
+def doubled(v: Float[Tensor, "b c *coarse"]) -> Float[Tensor, "b c *fine"]:
+    """Every value `2^d` times. Its gradient is a sum in a fixed order, on every device."""
+    for axis in range(2, v.ndim):
+        v = v.unsqueeze(axis + 1).expand(*v.shape[: axis + 1], 2, *v.shape[axis + 1 :]).flatten(axis, axis + 1)
+    return v
 
 
 def group_norm(channels: int) -> nn.GroupNorm:

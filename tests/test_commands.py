@@ -106,3 +106,11 @@ def test_a_full_disk_is_told_from_other_errors() -> None:
     assert "disk is full" in message
     assert "data/shard.hdf5" in message
     assert "disk is full" not in explain(OSError(errno.EACCES, "Permission denied", "data/shard.hdf5"))
+
+
+def test_a_full_disk_says_how_a_training_run_goes_on() -> None:
+    assert "ckpt_path=" in explain(OSError(errno.ENOSPC, "No space left on device"))
+
+
+def test_a_folder_that_cannot_be_written_names_the_other_place() -> None:
+    assert "ROLLWAVE_ROOT" in explain(OSError(errno.EROFS, "Read-only file system", "logs"))

@@ -82,6 +82,15 @@ def test_every_choice_trains_for_a_step(
     assert all(bool(value.isfinite().all()) for value in emulator.state_dict().values())
 
 
+@pytest.mark.parametrize("operator", ["unet", "dilated_resnet"])
+def test_convolutional_operators_take_the_number_of_axes_from_the_data(
+    operator: str, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLWAVE_ROOT", str(tmp_path))
+    _, emulator = one_step(train, tmp_path, "dataset=navier_stokes", f"operator={operator}")
+    assert emulator.config["network"]["dimensions"] == 2
+
+
 def test_there_is_an_experiment_for_every_equation() -> None:
     runs = [composed("train", f"experiment={name}") for name in EXPERIMENTS]
     solved = {run.dataset.equation._target_.rpartition(".")[2] for run in runs}

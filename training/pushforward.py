@@ -40,7 +40,9 @@ class Pushforward:
     ) -> Float[Tensor, " b"]:
         pushed = draws.integer(self.max_steps)
         history = history_of(emulator, z)
-        with torch.no_grad():
+        kind = z.device.type
+        # Weights that autocast casts here, without gradient, must not be reused by the call that has one.
+        with torch.no_grad(), torch.autocast(kind, enabled=torch.is_autocast_enabled(kind), cache_enabled=False):
             for _ in range(pushed):
                 history = shifted(history, emulator.advance(history))
         return loss(emulator.advance(history), z[:, emulator.history + pushed])
