@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rollwave.solvers import Grid, SimulationError, sample, simulate
+from rollwave.solvers import Grid, SimulationError, relative_drift, sample, simulate
 from rollwave.solvers.simulate import steps_in
 
 from .blocks import GenerationError, subsample
@@ -35,8 +35,8 @@ class Certificate:
         horizon: time over which they were followed, after the warm-up.
         step_error: relative difference from the solution with half the step.
         grid_error: relative difference, at half the step, from the solution on twice the points.
-        invariant_drift: change of each invariant relative to the larger of its size and `|u|^2`; only what the equation
-            conserves should be small.
+        invariant_drift: largest change of each invariant, see `relative_drift`; only what the equation conserves should
+            be small.
         spectral_tail: largest share of the squared field in the highest quarter of the modes that the scheme keeps.
     """
 
@@ -89,13 +89,14 @@ def certify(recipe: Recipe) -> Certificate | None:
         start_fine = sample(initial, fine, batch=wanted.samples, seed=seed)
     u = _follow(recipe, start, coarse, recipe.dt, recipe.interval, frames)
     half = _follow(recipe, start, coarse, recipe.dt / 2, recipe.interval, frames)
+    sizes = equation.invariant_sizes(u, coarse)
     double = _follow(recipe, start_fine, fine, recipe.dt / 2, recipe.interval, frames)
     return Certificate(
         samples=wanted.samples,
         horizon=float(horizon),
         step_error=relative_error(u, half),
         grid_error=relative_error(half, subsample(double, 2, coarse.ndim)),
-        invariant_drift={name: drift(value, u, coarse) for name, value in equation.invariants(u, coarse).items()},
+        invariant_drift={name: drift(value, sizes[name]) for name, value in equation.invariants(u, coarse).items()},
         spectral_tail=spectral_tail(u, highest_modes(recipe)),
     )
 
@@ -115,11 +116,9 @@ def relative_error(u: Float[Tensor, "b t c *space"], v: Float[Tensor, "b t c *sp
     return float((difference / size.amax(dim=1, keepdim=True).clamp(min=tiny)).max())
 
 
-def drift(invariant: Float[Tensor, "b t"], u: Float[Tensor, "b t c *space"], grid: Grid) -> float:
-    """Largest change of an invariant relative to the larger of its own size and the initial integral of `|u|^2`."""
-    scale = torch.maximum(invariant[:, 0].abs(), grid.integrate(u[:, 0].square()).sum(dim=1))
-    change = (invariant - invariant[:, :1]).abs().amax(dim=1)
-    return float((change / scale.clamp(min=torch.finfo(u.dtype).tiny)).max())
+def drift(invariant: Float[Tensor, "b t"], sizes: Float[Tensor, "b t"]) -> float:
+    """Largest change of an invariant from its first value, over the size of its density."""
+    return float(relative_drift((invariant - invariant[:, :1]).abs(), sizes).max())
 
 
 def spectral_tail(u: Float[Tensor, "b t c *space"], highest: tuple[int, ...]) -> float:

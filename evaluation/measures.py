@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rollwave.solvers import Equation, Grid
+from rollwave.solvers import Equation, Grid, relative_drift
 
 from . import metrics, spectra
 
@@ -73,9 +73,8 @@ class Ruler:
         curves = {name: torch.cat([piece[name] for piece in pieces], dim=1).cpu() for name in pieces[0]}
         spectrum, reference = (curves.pop(name).mean(1) for name in ("spectrum", "reference"))
         for name in [key for key in curves if key.endswith("_scale")]:
-            scale = curves.pop(name).square().mean(1, keepdim=True).sqrt()
-            drift = curves[name.removesuffix("_scale")]
-            curves[name.removesuffix("_scale")] = torch.where(drift == 0, drift, drift / scale)
+            drift = name.removesuffix("_scale")
+            curves[drift] = relative_drift(curves[drift], curves.pop(name))
         finite = metrics.finite_steps(prediction)[:, -1].cpu()
         spectrum = torch.where(finite[:, None, None], spectrum, torch.nan)
         result = Measurement(curves=curves, spectrum=spectrum)
@@ -100,22 +99,19 @@ class Ruler:
         } | self._drifts(prediction, truth)
 
     def _drifts(self, prediction: Tensor, truth: Tensor) -> dict[str, Tensor]:
-        """`|I[p] - I[u]|` of every invariant as `drift_<name>`, and what to divide it by as `drift_<name>_scale`.
+        """`|I[p] - I[u]|` of every invariant as `drift_<name>`, and the truth's size as `drift_<name>_scale`.
 
-        Where `I[u]` is a sum that cancels, such as the mass of a field of zero mean, its size says nothing; the same
-        integral of `|u|`, which cannot cancel, is the scale if it is larger.
+        Where `I[u]` cancels, as the mass of a field of zero mean does, it is no scale; `invariant_sizes` cannot cancel.
         """
         if self.equation is None or self.grid is None:
             return {}
         u, grid = truth.to(torch.float64), self.grid.to(truth.device)
         predicted = self.equation.invariants(prediction.to(torch.float64), grid)
-        drifts = {}
-        for (name, true), size in zip(
-            self.equation.invariants(u, grid).items(), self.equation.invariants(u.abs(), grid).values(), strict=True
-        ):
+        sizes, drifts = self.equation.invariant_sizes(u, grid), {}
+        for name, true in self.equation.invariants(u, grid).items():
             drift = (predicted[name] - true).abs()
             drifts[f"drift_{name}"] = torch.where(drift.isfinite(), drift, torch.inf)
-            drifts[f"drift_{name}_scale"] = torch.maximum(true.abs(), size.abs())
+            drifts[f"drift_{name}_scale"] = sizes[name]
         return drifts
 
     def _times(self, result: Measurement) -> None:

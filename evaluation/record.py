@@ -46,11 +46,12 @@ def record(
     notes: list[str],
 ) -> dict[str, Any]:
     """Everything that is known after an evaluation, safe for JSON (see `json_safe`)."""
-    metadata = circumstances.windows.metadata
+    metadata, equation = circumstances.windows.metadata, circumstances.ruler.equation
+    dataset = metadata.to_dict() | {"has_recipe": metadata.equation_config is not None}
     return dict(
         json_safe(
             {
-                "dataset": metadata.to_dict() | {"has_recipe": metadata.equation_config is not None},
+                "dataset": dataset | {"conserved": list(equation.conserved) if equation else []},
                 "emulator": _describe(circumstances.emulator),
                 "protocol": _protocol(circumstances),
                 "environment": {"device": _device_name(circumstances.device), "versions": package_versions()},

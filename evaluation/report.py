@@ -27,8 +27,9 @@ DEFINITIONS = {
         "factor of ten. Energies below 1e-12 of the most energetic shell count as that much."
     ),
     "drift": (
-        "difference of an integral over the domain from the truth's at the last step, relative to the larger of the "
-        "root mean squares of the integrals of `u` and of `|u|`. What is not conserved differs as the trajectories do."
+        "difference of a conserved integral over the domain from the truth's at the last step, relative to the root "
+        "mean square over time of the integral of the truth's absolute density, which cannot cancel. `difference`: the "
+        "same of an integral that is not conserved, and differs as the trajectories do."
     ),
     "persistence": "the last input frame, again and again.",
     "climatology": "the mean of each channel over the training split.",
@@ -102,8 +103,9 @@ def rows(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
         "spectrum_high": "spectrum error, small scales",
     }
     there = metrics["candidates"]["model"]["scalars"]
-    drifts = [name for name in there if name.startswith("drift_")]
-    named |= {name: f"{name.removeprefix('drift_').removesuffix('_last')} drift" for name in drifts}
+    for name in [name for name in there if name.startswith("drift_")]:
+        integral = name.removeprefix("drift_").removesuffix("_last")
+        named[name] = f"{integral} {'drift' if integral in metrics['dataset']['conserved'] else 'difference'}"
     return [(name, heading) for name, heading in named.items() if name in there]
 
 

@@ -1,7 +1,7 @@
 """Partial differential equations and how to integrate them: torch only."""
 
 from .burgers import Burgers
-from .equation import Equation, Semilinear, Separable, Split
+from .equation import Equation, Semilinear, Separable, Split, relative_drift
 from .etdrk import ETDRK2, ETDRK4
 from .grid import Grid
 from .initial_conditions import (
@@ -54,6 +54,7 @@ __all__ = [
     "Stepper",
     "StoermerVerlet",
     "Strang",
+    "relative_drift",
     "sample",
     "simulate",
     "trajectory_generators",

@@ -39,6 +39,7 @@ class Burgers(Equation):
     channels: ClassVar[tuple[str, ...]] = ("u",)
     dimensions: ClassVar[tuple[int, ...]] = (1,)
     units: ClassVar[tuple[str, ...]] = ("length / time",)
+    conserved: ClassVar[tuple[str, ...]] = ("mass",)
     default_stepper: ClassVar[type[Stepper]] = ETDRK4
     default_initial_condition: ClassVar[InitialCondition] = RandomFourierSeries(modes=4, decay=1.0, rms=0.7)
 
@@ -62,10 +63,10 @@ class Burgers(Equation):
     def tendency(self, u: Float[Tensor, "..."], grid: Grid) -> Float[Tensor, "..."]:
         return semilinear_tendency(self, u, grid)
 
-    def invariants(self, u: Float[Tensor, "..."], grid: Grid) -> dict[str, Float[Tensor, "..."]]:
-        """`mass`, the integral of `u`, is conserved; `energy`, the integral of `u^2/2`, decays (see `budget`)."""
+    def densities(self, u: Float[Tensor, "..."], grid: Grid) -> dict[str, Float[Tensor, "..."]]:
+        """`mass`: `u`, conserved; `energy`: `u^2/2`, which decays (see `budget`)."""
         field = u.select(-2, 0)
-        return {"mass": grid.integrate(field), "energy": grid.integrate(field.square() / 2)}
+        return {"mass": field, "energy": field.square() / 2}
 
     def budget(self, u: Float[Tensor, "..."], grid: Grid) -> dict[str, Float[Tensor, "..."]]:
         """Terms of `d energy / dt`: `dissipation = -nu int u_x^2`."""

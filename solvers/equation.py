@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, runtime_checkable
 
+import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
@@ -28,6 +29,7 @@ class Equation(ABC):
         channels: names of the channels.
         dimensions: numbers of space axes it is defined on.
         units: unit of each channel, in terms of length and time.
+        conserved: the integrals that no solution changes, whatever the coefficients.
         default_stepper: scheme for reference data.
         default_initial_condition: the random fields of `initial_condition`.
     """
@@ -36,6 +38,7 @@ class Equation(ABC):
     channels: ClassVar[tuple[str, ...]]
     dimensions: ClassVar[tuple[int, ...]]
     units: ClassVar[tuple[str, ...]]
+    conserved: ClassVar[tuple[str, ...]]
     default_stepper: ClassVar[type["Stepper"]]
     default_initial_condition: ClassVar[InitialCondition]
 
@@ -60,8 +63,16 @@ class Equation(ABC):
         """The time derivative `u_t` of `u [..., channel, *space]`, on the modes that the equation keeps."""
 
     @abstractmethod
+    def densities(self, u: Float[Tensor, "..."], grid: Grid) -> dict[str, Float[Tensor, "..."]]:
+        """What the `invariants` of `u [..., channel, *space]` are integrals of, by name, each `[..., *space]`."""
+
     def invariants(self, u: Float[Tensor, "..."], grid: Grid) -> dict[str, Float[Tensor, "..."]]:
-        """Integrals over the box of `u [..., channel, *space]`, by name, each `[...]`."""
+        """Integrals over the box of the `densities` of `u [..., channel, *space]`, by name, each `[...]`."""
+        return {name: grid.integrate(density) for name, density in self.densities(u, grid).items()}
+
+    def invariant_sizes(self, u: Float[Tensor, "..."], grid: Grid) -> dict[str, Float[Tensor, "..."]]:
+        """Integrals of the absolute values of the `densities`, which cannot cancel: the scale of each invariant."""
+        return {name: grid.integrate(density.abs()) for name, density in self.densities(u, grid).items()}
 
     @abstractmethod
     def suggested_step(self, grid: Grid) -> float:
@@ -121,6 +132,12 @@ class Separable(Protocol):
     def largest_frequency(self, grid: Grid) -> float:
         """The highest linear frequency on the grid, in radians per time."""
         ...
+
+
+def relative_drift(change: Float[Tensor, "... t"], sizes: Float[Tensor, "... t"]) -> Float[Tensor, "... t"]:
+    """Change of an invariant over the root mean square over time of the truth's `invariant_sizes`, with `0 / 0 = 0`."""
+    scale = sizes.square().mean(-1, keepdim=True).sqrt()
+    return torch.where(change == 0, change, change / scale)
 
 
 def semilinear_tendency(equation: Semilinear, u: Float[Tensor, "..."], grid: Grid) -> Float[Tensor, "..."]:

@@ -77,6 +77,7 @@ class NavierStokes(Equation):
     channels: ClassVar[tuple[str, ...]] = ("vorticity",)
     dimensions: ClassVar[tuple[int, ...]] = (2,)
     units: ClassVar[tuple[str, ...]] = ("1 / time",)
+    conserved: ClassVar[tuple[str, ...]] = ("circulation",)
     default_stepper: ClassVar[type[Stepper]] = ETDRK4
     default_initial_condition: ClassVar[InitialCondition] = BandLimitedField(low=2, high=5, rms=3.0)
 
@@ -112,13 +113,13 @@ class NavierStokes(Equation):
         grid = grid.to(u)
         return grid.irfft(velocity_symbol(grid) * grid.rfft(u))
 
-    def invariants(self, u: Float[Tensor, "..."], grid: Grid) -> dict[str, Float[Tensor, "..."]]:
-        """Integrals: `circulation` of `w`, zero; `energy` of `(u^2 + v^2) / 2`; `enstrophy` of `w^2 / 2`."""
+    def densities(self, u: Float[Tensor, "..."], grid: Grid) -> dict[str, Float[Tensor, "..."]]:
+        """`circulation`: `w`, of integral zero; `energy`: `(u^2 + v^2) / 2`; `enstrophy`: `w^2 / 2`."""
         vorticity = u.select(-3, 0)
         return {
-            "circulation": grid.integrate(vorticity),
-            "energy": grid.integrate(self.velocity(u, grid).square().sum(-3) / 2),
-            "enstrophy": grid.integrate(vorticity.square() / 2),
+            "circulation": vorticity,
+            "energy": self.velocity(u, grid).square().sum(-3) / 2,
+            "enstrophy": vorticity.square() / 2,
         }
 
     def budget(self, u: Float[Tensor, "..."], grid: Grid) -> dict[str, Float[Tensor, "..."]]:

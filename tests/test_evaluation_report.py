@@ -116,6 +116,13 @@ def test_the_table_shows_the_numbers_of_metrics_json(report: tuple[Path, dict[st
     assert ">= 5.25" in (output / "report.md").read_text()
 
 
+def test_only_what_is_conserved_drifts(report: tuple[Path, dict[str, Any]]) -> None:
+    metrics = report[1]
+    assert {"energy drift", "momentum drift"} <= {heading for _, heading in rows(metrics)}
+    damped = metrics | {"dataset": metrics["dataset"] | {"conserved": ["momentum"]}}
+    assert {"energy difference", "momentum drift"} <= {heading for _, heading in rows(damped)}
+
+
 def test_facts_are_reported(report: tuple[Path, dict[str, Any]], dataset: Path) -> None:
     output, metrics = report
     text = (output / "report.md").read_text()

@@ -12,7 +12,7 @@ from rollwave.evaluation import measures
 from rollwave.evaluation.measures import Ruler
 from rollwave.evaluation.rollout import batched, run, survive
 from rollwave.evaluation.summary import json_safe, quartiles, summarise
-from rollwave.solvers import Grid, KuramotoSivashinsky, SimulationError
+from rollwave.solvers import Grid, KleinGordon, KuramotoSivashinsky, SimulationError
 
 CPU = torch.device("cpu")
 RULER = Ruler(sigma=(1.0,), interval=0.5)
@@ -99,6 +99,17 @@ def test_drift_is_relative_even_where_the_invariant_cancels() -> None:
     # Mass 0 against 0.25 * 4, on the scale of the integral of |u| = 4; energy 2 against (1 + 1/16) * 2.
     assert measured.curves["drift_mass"][0].tolist() == pytest.approx([0.25] * 3)
     assert measured.curves["drift_energy"][0].tolist() == pytest.approx([0.0625] * 3)
+
+
+def test_the_drift_of_a_momentum_is_relative_to_what_cannot_cancel() -> None:
+    grid, equation = Grid((4096,), (2 * math.pi,)), KleinGordon()
+    (x,) = grid.coordinates()
+    truth = torch.stack((torch.cos(x), 2 + torch.cos(x))).expand(1, 3, 2, 4096)
+    prediction = truth.clone()
+    prediction[:, :, 1] += 0.1 * torch.sin(x)
+    measured = Ruler(sigma=(1.0, 1.0), interval=0.5, equation=equation, grid=grid).measure(prediction, truth)
+    # Momentum `0.1 int sin^2 = 0.1 pi` against 0; the size is `int (2 + cos x) |sin x| = 8`.
+    assert measured.curves["drift_momentum"][0].tolist() == pytest.approx([0.1 * math.pi / 8] * 3, rel=1e-5)
 
 
 def test_quartiles_by_hand() -> None:

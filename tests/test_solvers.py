@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import importlib
 import inspect
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ from rollwave.solvers import (
     SineGordon,
     Split,
     Stepper,
+    relative_drift,
     simulate,
 )
 from rollwave.solvers import sample as sample_fields
@@ -118,20 +120,51 @@ def test_what_an_equation_conserves_has_no_tendency_and_what_it_budgets_adds_up(
     equation = INSTANCES[name]
     grid = box(equation, 64)
     u = equation.initial_condition(grid, batch=2, seed=1)
-    conserved = {"mass", "momentum", "circulation"} | (set() if hasattr(equation, "budget") else {"energy"})
     budgets = {"energy": getattr(equation, "budget", None), "enstrophy": getattr(equation, "enstrophy_budget", None)}
     tendency = equation.tendency(u, grid)
     rates = torch.func.jvp(lambda v: equation.invariants(v, grid), (u,), (tendency,))[1]
     values = equation.invariants(u, grid)
     for integral, rate in rates.items():
         assert rate.shape == values[integral].shape == (2,)
-        if integral in conserved:
+        if integral in equation.conserved:
             assert (rate.abs() < 1e-10 * (1 + tendency.abs().max() * u.abs().max())).all(), integral
         else:
             terms = budgets[integral](u, grid)
             scale = sum(term.abs() for term in terms.values())
             assert (rate.abs() > 1e-6).all()
             assert ((rate - sum(terms.values())).abs() < 1e-9 * scale).all(), integral
+
+
+@pytest.mark.parametrize("name", INSTANCES)
+def test_a_short_run_keeps_what_the_equation_declares_conserved_and_nothing_else(name):
+    equation = INSTANCES[name]
+    grid = box(equation, 64)
+    u = simulate(equation, grid, equation.initial_condition(grid, batch=2, seed=1), interval=0.25, frames=2, dt=0.0025)
+    values, sizes = equation.invariants(u, grid), equation.invariant_sizes(u, grid)
+    drifts = {key: relative_drift(value - value[:, :1], sizes[key]).abs().max() for key, value in values.items()}
+    assert equation.conserved
+    assert {key for key, drift in drifts.items() if drift < 1e-5} == set(equation.conserved)
+
+
+@pytest.mark.parametrize("name", INSTANCES)
+def test_the_size_of_an_integral_bounds_it_and_does_not_cancel(name):
+    equation = INSTANCES[name]
+    grid = box(equation, 64)
+    u = equation.initial_condition(grid, batch=2, seed=1)
+    u = u + 0.1 * u.roll(5, -1).flip(1)
+    sizes = equation.invariant_sizes(u, grid)
+    for integral, value in equation.invariants(u, grid).items():
+        assert (sizes[integral] >= value.abs()).all()
+        assert (sizes[integral] > 1e-3).all()
+
+
+def test_the_momentum_of_an_even_field_is_nothing_and_its_size_is_not():
+    """`phi = cos x`, `phi_t = 2 + cos x`: `int |phi_t phi_x| = int (2 + cos x) |sin x| = 8` over a period."""
+    grid = Grid((4096,), (2 * math.pi,))
+    (x,) = grid.coordinates()
+    u = torch.stack((torch.cos(x), 2 + torch.cos(x)))
+    assert KleinGordon().invariants(u, grid)["momentum"].item() == pytest.approx(0, abs=1e-12)
+    assert KleinGordon().invariant_sizes(u, grid)["momentum"].item() == pytest.approx(8, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", INSTANCES)

@@ -57,8 +57,8 @@ class KortewegDeVries(Equation):
     def tendency(self, u, grid):
         return semilinear_tendency(self, u, grid)
 
-    def invariants(self, u, grid):
-        return {"mass": grid.integrate(u.select(-2, 0))}
+    def densities(self, u, grid):
+        return {"mass": u.select(-2, 0)}
 
     def suggested_step(self, grid):
         return 0.01
@@ -92,7 +92,7 @@ class ReactionDiffusion(Equation):
     def tendency(self, u, grid):
         return grid.irfft(0.1 * grid.laplacian() * grid.rfft(u)) + u - u**3
 
-    def invariants(self, u, grid):
+    def densities(self, u, grid):
         return {}
 
     def suggested_step(self, grid):
