@@ -8,6 +8,7 @@ from typing import Any
 
 import h5py
 
+from .blocks import GenerationError
 from .files import DatasetError, attribute, open_hdf5, require
 from .generated import GeneratedSource
 from .layout import (
@@ -90,14 +91,32 @@ def shard_row(recipe: Recipe, folder: Path, split: str, number: int) -> tuple[di
     return row, hashes
 
 
+def refuse_equal(hashes: dict[str, list[str]]) -> None:
+    """Refuse trajectories that occur twice, such as one that training and test share."""
+    first: dict[str, str] = {}
+    for split in hashes:
+        for index, value in enumerate(hashes[split]):
+            name = f"trajectory {index} of split '{split}'"
+            if value in first:
+                raise GenerationError(
+                    f"{name} equals {first[value]}; choose another dataset.seed, or an initial condition that is random"
+                )
+            first[value] = name
+
+
 def write_manifest(recipe: Recipe, folder: Path, provenance: dict[str, Any]) -> None:
-    """Write `stats.yaml`, then the manifest: hashes of every shard, statistics of the training split."""
+    """Write `stats.yaml`, then the manifest: hashes of every shard, statistics of the training split.
+
+    Raises:
+        GenerationError: two trajectories are equal.
+    """
     rows: dict[str, list[dict[str, Any]]] = {}
-    hashes: list[str] = []
+    found: dict[str, list[str]] = {}
     for split in SPLITS:
         pairs = [shard_row(recipe, folder, split, n) for n in range(len(shard_indices(recipe, split)))]
         rows[split] = [row for row, _ in pairs]
-        hashes += [f"{split} {value}" for _, listed in pairs for value in listed]
+        found[split] = [value for _, listed in pairs for value in listed]
+    refuse_equal(found)
     equation = recipe.build_equation()
     manifest = {
         "format": FORMAT,
@@ -106,7 +125,7 @@ def write_manifest(recipe: Recipe, folder: Path, provenance: dict[str, Any]) -> 
         "equation": equation.name,
         "channels": list(equation.channels),
         "units": list(equation.units),
-        "data_hash": combined_hash(hashes),
+        "data_hash": combined_hash(f"{split} {value}" for split, hashes in found.items() for value in hashes),
         "splits": rows,
         **provenance,
     }

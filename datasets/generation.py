@@ -42,11 +42,10 @@ def ensure_dataset(recipe: Recipe, root: str | Path, *, workers: int | None = No
     Raises:
         ValueError: the folder holds something else; names the keys that differ.
         CertificateError: the truth misses the tolerance that the recipe sets.
-        GenerationError: a trajectory stopped being finite.
+        GenerationError: a trajectory stopped being finite, or two are equal.
         OSError: the disk is full; what was finished is kept.
     """
     folder = Path(root) / recipe.name
-    folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         finish_reset(folder)
         try:

@@ -87,19 +87,38 @@ def refuse_difference(found: dict[str, Any], recipe: Recipe, folder: Path) -> No
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder; the system lets go when the process ends. Without `fcntl` there is no such lock."""
+    """Hold the folder, made where there is none; the system lets go when the process ends. Without `fcntl` there is no
+    such lock.
+    """
     try:
         import fcntl
     except ImportError:
+        folder.mkdir(parents=True, exist_ok=True)
         yield
         return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
+    while True:
+        # Who held it before may have removed it (see `abandon`), at any moment.
+        folder.mkdir(parents=True, exist_ok=True)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.info("another process is generating %s; waiting for it", folder)
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+            handle = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                log.info("another process is generating %s; waiting for it", folder)
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            if _stands(folder, handle):
+                yield
+                return
+        finally:
+            os.close(handle)
+
+
+def _stands(folder: Path, handle: int) -> bool:
+    """Whether an open folder is still the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(handle), folder.stat())
+    except FileNotFoundError:
+        return False

@@ -28,7 +28,11 @@ class InitialCondition(Protocol):
 
 
 def trajectory_generators(seed: int, first: int, batch: int) -> Iterator[Generator]:
-    """One independent CPU generator for each of the trajectories `first, ..., first + batch - 1`."""
+    """One CPU generator for each of the trajectories `first, ..., first + batch - 1`.
+
+    Torch's CPU generator acts on the low 32 bits of its seed, so two of `n` and `m` trajectories coincide with
+    probability `n m / 2^32`. A generated dataset in which any do is refused.
+    """
     for index in range(first, first + batch):
         state = np.random.SeedSequence(seed, spawn_key=(index,)).generate_state(1, np.uint64)
         yield Generator(CPU).manual_seed(int(state[0]) >> 1)

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from test_datasets import TINY, stored, tiny
 from rollwave.datasets import CertificateError, GenerationError, Recipe, TrajectoryDataset, certify, ensure_dataset
 from rollwave.datasets.blocks import compute_block, store_block
 from rollwave.datasets.certificate import interpolate
+from rollwave.datasets.workplace import abandon, locked
 from rollwave.solvers import Grid
 
 
@@ -305,6 +307,39 @@ def test_a_recipe_that_blows_up_leaves_the_name_free(tmp_path: Path) -> None:
     with pytest.raises(GenerationError, match=r"split 'train', trajectory \d: .*; lower dataset.dt"):
         ensure_dataset(Recipe.from_dict(stiff), tmp_path, workers=1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_equal_trajectories_of_two_splits_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Recipe, "split_seed", lambda recipe, split: 7)
+    equal = r"trajectory 0 of split 'valid' equals trajectory 0 of split 'train'.*dataset.seed"
+    with pytest.raises(GenerationError, match=equal):
+        ensure_dataset(tiny(), tmp_path, workers=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("waiters", [1, 2])
+def test_who_waited_for_a_folder_that_was_abandoned_holds_the_new_one(tmp_path: Path, waiters: int) -> None:
+    folder, holders, ends = tmp_path / "tiny", [], []
+
+    def wait() -> None:
+        with locked(folder):
+            holders.append(folder.stat().st_ino)
+            (folder / "mine").touch(exist_ok=False)
+            time.sleep(0.1)
+            (folder / "mine").unlink()
+        ends.append(None)
+
+    threads = [threading.Thread(target=wait) for _ in range(waiters)]
+    with locked(folder):
+        for thread in threads:
+            thread.start()
+        time.sleep(0.2)
+        assert holders == []
+        abandon(folder)
+    for thread in threads:
+        thread.join()
+    assert len(ends) == waiters
+    assert set(holders) == {folder.stat().st_ino}
 
 
 def test_truth_that_misses_its_tolerance_is_not_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
