@@ -280,7 +280,7 @@ def test_other_loggers_write_beside_the_csv(program: ModuleType, folder: Path, t
 def test_without_a_logger_the_emulator_is_there_all_the_same(program: ModuleType, folder: Path, tmp_path: Path) -> None:
     run = fit(program, folder, tmp_path / "run", "logger=none", "trainer.max_epochs=1", "compile=false", "history=2")
     assert Emulator.from_pretrained(run / "emulator").history == 2
-    assert sorted(path.name for path in run.iterdir()) == ["checkpoints", "emulator"]
+    assert sorted(path.name for path in run.iterdir()) == ["checkpoints", "emulator", "training.json"]
 
 
 def test_every_key_of_the_program_has_a_comment(root: Path) -> None:
