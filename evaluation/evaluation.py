@@ -89,6 +89,7 @@ def _time_stride(emulator: Emulator, metadata: DatasetMetadata) -> int:
         equation=emulator.metadata.equation if metadata.equation == "unknown" else metadata.equation,
         channels=metadata.channels,
         interval=stride * metadata.interval,
+        lengths=metadata.lengths,
         data_hash=metadata.data_hash,
     )
     return stride

@@ -140,8 +140,19 @@ class Emulator(nn.Module):
             )
         return u.to(self.normalizer.mean)
 
-    def check_compatible(self, *, equation: str, channels: Sequence[str], interval: float, data_hash: str = "") -> None:
-        """Raise a `ValueError` unless the emulator steps such data; warn if it was trained on another set of it."""
+    def check_compatible(
+        self,
+        *,
+        equation: str,
+        channels: Sequence[str],
+        interval: float,
+        lengths: Sequence[float] | None = None,
+        data_hash: str = "",
+    ) -> None:
+        """Raise a `ValueError` unless the emulator steps such data; warn if it was trained on another set of it.
+
+        A network sees points, not lengths: on a box of another length it is another map. None where that is unknown.
+        """
         for name, ours, theirs in (
             ("equation", self.metadata.equation, equation),
             ("channels", self.metadata.channels, tuple(channels)),
@@ -150,6 +161,9 @@ class Emulator(nn.Module):
                 raise ValueError(f"the emulator was trained on {name} {ours!r}, the data has {theirs!r}")
         if abs(self.metadata.interval - interval) > 1e-6 * self.metadata.interval:
             raise ValueError(f"the emulator steps by an interval of {self.metadata.interval}, the data by {interval}")
+        box, given = self.metadata.lengths, self.metadata.lengths if lengths is None else tuple(lengths)
+        if len(box) != len(given) or any(abs(a - b) > 1e-6 * a for a, b in zip(box, given, strict=True)):
+            raise ValueError(f"the emulator was trained on a box of lengths {box}, the data has {given}")
         if data_hash and self.metadata.data_hash and data_hash != self.metadata.data_hash:
             warnings.warn(
                 f"data_hash: the emulator was trained on {self.metadata.data_hash}, this data set is {data_hash}",

@@ -195,6 +195,7 @@ def test_other_data_is_refused_or_named() -> None:
         "equation": "klein_gordon",
         "channels": ["phi", "phi_t"],
         "interval": 0.5,
+        "lengths": [22.0],
         "data_hash": "abc",
     }
     with warnings.catch_warnings():
@@ -206,6 +207,12 @@ def test_other_data_is_refused_or_named() -> None:
         model.check_compatible(**same | {"channels": ("phi_t", "phi")})
     with pytest.raises(ValueError, match=r"interval of 0\.5, the data by 0\.25"):
         model.check_compatible(**same | {"interval": 0.25})
+    with pytest.raises(ValueError, match=r"on a box of lengths \(22\.0,\), the data has \(44\.0,\)"):
+        model.check_compatible(**same | {"lengths": (44.0,)})
+    with pytest.raises(ValueError, match=r"lengths \(22\.0,\), the data has \(22\.0, 22\.0\)"):
+        model.check_compatible(**same | {"lengths": (22.0, 22.0)})
+    model.check_compatible(**same | {"lengths": None})
+    model.check_compatible(**same | {"lengths": (22.0 * (1 + 5e-7),)})
     with pytest.warns(UserWarning, match="data_hash: the emulator was trained on abc, this data set is xyz"):
         model.check_compatible(**same | {"data_hash": "xyz"})
 

@@ -116,6 +116,12 @@ def test_the_table_shows_the_numbers_of_metrics_json(report: tuple[Path, dict[st
     assert ">= 5.25" in (output / "report.md").read_text()
 
 
+def test_an_emulator_of_another_box_is_refused(dataset: Path, tmp_path: Path) -> None:
+    emulator = emulator_of(dataset, ExactWaves(1.0), lengths=(20.0,))
+    with pytest.raises(ValueError, match=r"lengths \(20\.0,\), the data has \(10\.0,\)"):
+        evaluate(emulator, dataset, output=tmp_path, settings=Settings(device="cpu"))
+
+
 def test_only_what_is_conserved_drifts(report: tuple[Path, dict[str, Any]]) -> None:
     metrics = report[1]
     assert {"energy drift", "momentum drift"} <= {heading for _, heading in rows(metrics)}
