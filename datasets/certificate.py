@@ -5,7 +5,6 @@ Errors are relative, in the root mean square over the box, of the worst channel,
     error = max |u - v|_2 / max_t |u|_2 .
 """
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -84,7 +83,7 @@ def certify(recipe: Recipe) -> Certificate | None:
     start = sample(initial, coarse, batch=wanted.samples, seed=seed)
     if recipe.warmup:
         start = _follow(recipe, start, coarse, recipe.dt, recipe.warmup, 1)[:, -1]
-        start_fine = interpolate(start, coarse, fine)
+        start_fine = coarse.interpolate(start, fine.points)
     else:
         start_fine = sample(initial, fine, batch=wanted.samples, seed=seed)
     u = _follow(recipe, start, coarse, recipe.dt, recipe.interval, frames)
@@ -142,19 +141,6 @@ def highest_modes(recipe: Recipe) -> tuple[int, ...]:
     kept = torch.fft.fftn(scheme.decode(scheme.encode(spike)), dim=grid.axes).abs().sum(dim=(0, 1)) > 1e-6
     indices = (grid.indices(axis, full=True).abs().expand(grid.points) for axis in range(grid.ndim))
     return tuple(int((index * kept).max()) for index in indices)
-
-
-def interpolate(u: Float[Tensor, "..."], coarse: Grid, fine: Grid) -> Float[Tensor, "..."]:
-    """The trigonometric interpolant of `u` at the points of a finer grid; the Nyquist mode is dropped."""
-    u_hat = torch.fft.fftn(u, dim=coarse.axes)
-    u_hat = u_hat * coarse.dealias(1.0, full=True)
-    target = torch.zeros((*u.shape[: -coarse.ndim], *fine.points), dtype=u_hat.dtype)
-    index: list[Any] = [...]
-    for axis, m in enumerate(fine.points):
-        modes = coarse.indices(axis, full=True).flatten().long() % m
-        index.append(modes.reshape([-1 if i == axis else 1 for i in range(coarse.ndim)]).expand(coarse.points))
-    target[tuple(index)] = u_hat * (math.prod(fine.points) / math.prod(coarse.points))
-    return torch.fft.ifftn(target, dim=fine.axes).real
 
 
 def accept(certificate: Certificate | None, recipe: Recipe) -> list[str]:

@@ -77,7 +77,8 @@ class PerturbedSolver:
     seed: int = 0
 
     def __call__(self, history: Float[Tensor, "b h c *space"], steps: int) -> Float[Tensor, "b t c *space"]:
-        u = interpolate(history[:, -1].to(torch.float64), self.grid.points)
+        stored_grid = Grid(tuple(history.shape[3:]), self.grid.lengths)
+        u = stored_grid.interpolate(history[:, -1].to(torch.float64), self.grid.points)
         rms = u.flatten(2).square().mean(-1).sqrt().reshape(*u.shape[:2], *[1] * self.grid.ndim)
         noise = smooth_noise(u.shape[1], self.grid.points, self.seed).to(u)
         trajectory = simulate(
@@ -105,17 +106,3 @@ def smooth_noise(channels: int, points: tuple[int, ...], seed: int) -> Float[Ten
     noise_hat[(slice(None), *[0] * len(points))] = 0
     noise = torch.fft.ifftn(noise_hat, dim=axes).real
     return noise / noise.square().mean(axes, keepdim=True).sqrt()
-
-
-def interpolate(u: Float[Tensor, "b c *space"], points: tuple[int, ...]) -> Float[Tensor, "b c *fine"]:
-    """The values of the Fourier series of `u` on a finer grid over the same box."""
-    for axis, n in enumerate(points, start=2):
-        stored = u.shape[axis]
-        if n == stored:
-            continue
-        u_hat = torch.fft.rfft(u, dim=axis)
-        if stored % 2 == 0:
-            # One coefficient stands for both signs of the stored Nyquist mode; on the finer grid each sign has its own.
-            u_hat.select(axis, stored // 2).mul_(0.5)
-        u = torch.fft.irfft(u_hat, n=n, dim=axis) * (n / stored)
-    return u

@@ -151,6 +151,24 @@ class Grid:
         """Spectral derivative of a real field."""
         return self.irfft(self.derivative(order, axis) * self.rfft(u))
 
+    def interpolate(self, u: Float[Tensor, "..."], points: tuple[int, ...]) -> Float[Tensor, "..."]:
+        """The trigonometric interpolant of a real field at the points of a grid over the same box, as fine or finer.
+
+        A Nyquist mode becomes a cosine, half of it at either sign: the interpolant of least slope.
+        """
+        if len(points) != self.ndim or any(n < own for n, own in zip(points, self.points, strict=True)):
+            raise ValueError(
+                f"points must be at least those of the grid on every axis, {self.points}, got {points}"
+            )
+        for axis, n, own in zip(self.axes, points, self.points, strict=True):
+            if n > own:
+                u_hat = torch.fft.rfft(u, dim=axis)
+                if own % 2 == 0:
+                    # One coefficient stands for both signs of the Nyquist mode; here each sign has its own.
+                    u_hat.select(axis, own // 2).mul_(0.5)
+                u = torch.fft.irfft(u_hat, n=n, dim=axis) * (n / own)
+        return u
+
     def _along(self, values: Tensor, axis: int) -> Tensor:
         """A vector laid along one axis."""
         return values.reshape([-1 if i == axis else 1 for i in range(self.ndim)])

@@ -23,9 +23,7 @@ from test_datasets import TINY, stored, tiny
 
 from rollwave.datasets import CertificateError, GenerationError, Recipe, TrajectoryDataset, certify, ensure_dataset
 from rollwave.datasets.blocks import compute_block, store_block
-from rollwave.datasets.certificate import interpolate
 from rollwave.datasets.workplace import abandon, locked
-from rollwave.solvers import Grid
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -364,16 +362,6 @@ def test_the_certificate_falls_with_the_step_and_the_grid() -> None:
     assert dense.grid_error < 1e-3 * coarse.grid_error
     assert dense.spectral_tail < 1e-3 * coarse.spectral_tail
     assert coarse.invariant_drift["mass"] < 1e-12
-
-
-@pytest.mark.parametrize(("points", "fine"), [((16,), (32,)), ((8, 9), (16, 18))])
-def test_interpolation_is_exact_for_what_the_grid_carries(points: tuple[int, ...], fine: tuple[int, ...]) -> None:
-    def field(grid: Grid) -> torch.Tensor:
-        x = [2 * torch.pi / length * axis for axis, length in zip(grid.coordinates(), grid.lengths, strict=True)]
-        return torch.cos(3 * x[0] + 0.4) + torch.sin(2 * x[-1] - x[0]) + 0.5 + 0 * sum(x)
-
-    coarse, dense = Grid(points, (5.0,) * len(points)), Grid(fine, (5.0,) * len(points))
-    assert torch.allclose(interpolate(field(coarse)[None], coarse, dense)[0], field(dense), atol=1e-13)
 
 
 def test_files_say_where_every_trajectory_came_from(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from rollwave.evaluation import metrics
-from rollwave.evaluation.baselines import Climatology, Persistence, PerturbedSolver, interpolate, smooth_noise
+from rollwave.evaluation.baselines import Climatology, Persistence, PerturbedSolver, smooth_noise
 from rollwave.solvers import Grid, KleinGordon, Linear, simulate
 
 GRID = Grid((32,), (2 * math.pi,))
@@ -82,20 +82,3 @@ def test_noise_has_zero_mean_unit_variance_and_large_scales(points: tuple[int, .
     for axis, n in zip(space, points, strict=True):
         small = noise_hat.index_select(axis, torch.arange(n // 4, n - n // 4 + 1))
         assert small.max() < 1e-9 * noise_hat.max()
-
-
-@pytest.mark.parametrize(("wavenumber", "stored", "points"), [(3, 8, 24), (4, 8, 16), (4, 9, 27), (0, 6, 12)])
-def test_interpolation_is_exact_for_what_the_stored_grid_carries(wavenumber: int, stored: int, points: int) -> None:
-    def wave(n: int) -> Tensor:
-        x = 2 * math.pi * torch.arange(n, dtype=torch.float64) / n
-        return torch.cos(wavenumber * x)[None, None]
-
-    torch.testing.assert_close(interpolate(wave(stored), (points,)), wave(points), rtol=0, atol=1e-13)
-
-
-def test_interpolation_takes_every_axis() -> None:
-    def wave(n: int, m: int) -> Tensor:
-        x, y = torch.arange(n, dtype=torch.float64) / n, torch.arange(m, dtype=torch.float64) / m
-        return torch.sin(2 * math.pi * (2 * x[:, None] - y))[None, None]
-
-    torch.testing.assert_close(interpolate(wave(8, 6), (16, 18)), wave(16, 18), rtol=0, atol=1e-13)

@@ -118,3 +118,31 @@ def test_integration_is_exact_for_trigonometric_fields():
     x, y = grid.coordinates()
     field = (1 + torch.cos(math.pi * x)) * (2 + torch.sin(2 * math.pi * y / 3))
     assert grid.integrate(field).item() == pytest.approx(12.0, abs=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("points", "fine"), [((16,), (32,)), ((9,), (15,)), ((8, 9), (16, 18)), ((6, 6, 5), (8, 6, 7))]
+)
+def test_interpolation_is_exact_for_what_the_grid_resolves(points, fine):
+    def field(grid):
+        x = [2 * math.pi / length * axis for axis, length in zip(grid.coordinates(), grid.lengths, strict=True)]
+        return torch.cos(2 * x[0] + 0.4) + torch.sin(2 * x[-1] - x[0]) + 0.5 + 0 * sum(x)
+
+    coarse, dense = (Grid(n, (5.0, 7.0, 3.0)[: len(n)]) for n in (points, fine))
+    u = torch.stack((field(coarse), 2 * field(coarse)))
+    assert torch.allclose(coarse.interpolate(u, fine), torch.stack((field(dense), 2 * field(dense))), atol=1e-13)
+    assert torch.equal(coarse.interpolate(u, points), u)
+
+
+@pytest.mark.parametrize(("points", "fine"), [(8, 16), (8, 12), (6, 7)])
+def test_interpolation_carries_the_nyquist_mode_as_a_cosine(points, fine):
+    """Half of it at each sign: neither dropped nor doubled, and nothing of the sine that the grid does not see."""
+    coarse, dense = (Grid((n,), (3.0,)) for n in (points, fine))
+    cosine, continued = (torch.cos(2 * math.pi / 3 * (points // 2) * grid.coordinates()[0]) for grid in (coarse, dense))
+    assert torch.allclose(coarse.interpolate(cosine, (fine,)), continued, atol=1e-13)
+
+
+def test_interpolation_refuses_fewer_points():
+    grid = Grid((8, 8), (1.0, 1.0))
+    with pytest.raises(ValueError, match=r"at least those of the grid on every axis, \(8, 8\), got \(16, 4\)"):
+        grid.interpolate(torch.zeros(8, 8, dtype=torch.float64), (16, 4))
