@@ -157,9 +157,7 @@ class Grid:
         A Nyquist mode becomes a cosine, half of it at either sign: the interpolant of least slope.
         """
         if len(points) != self.ndim or any(n < own for n, own in zip(points, self.points, strict=True)):
-            raise ValueError(
-                f"points must be at least those of the grid on every axis, {self.points}, got {points}"
-            )
+            raise ValueError(f"points must be at least those of the grid on every axis, {self.points}, got {points}")
         for axis, n, own in zip(self.axes, points, self.points, strict=True):
             if n > own:
                 u_hat = torch.fft.rfft(u, dim=axis)
