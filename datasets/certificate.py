@@ -77,7 +77,7 @@ def certify(recipe: Recipe) -> Certificate | None:
         return None
     equation, coarse, fine = recipe.build_equation(), recipe.build_grid(), recipe.build_grid(2)
     horizon = wanted.horizon if wanted.horizon is not None else 10 * recipe.interval
-    frames = steps_in(horizon, recipe.interval, "interval")
+    frames = steps_in(horizon, recipe.interval, "certificate.horizon")
     initial = recipe.build_initial_condition()
     seed = recipe.split_seed("train")
     start = sample(initial, coarse, batch=wanted.samples, seed=seed)

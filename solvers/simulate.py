@@ -1,6 +1,7 @@
 """From an equation, a grid and initial fields to trajectories."""
 
 import math
+from functools import partial
 from typing import Any
 
 import torch
@@ -36,6 +37,9 @@ class SimulationError(RuntimeError):
     def __init__(self, message: str, *, time: float, sample: int) -> None:
         super().__init__(message)
         self.time, self.sample = time, sample
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(SimulationError, time=self.time, sample=self.sample), self.args
 
 
 def simulate(
@@ -189,9 +193,10 @@ def _run_block(scheme: Stepper, u: Tensor, steps: int, frames: int | None, start
             count, known = min(CHECK_EVERY, steps - inner), state
             for _ in range(count):
                 state = scheme.step(state)
-            if not bool(_finite(state).all()):
+            finite = _finite(state)
+            if not bool(finite.all()):
                 where = "in the warm-up" if frames is None else f"between frames {frame} and {frame + 1}"
-                raise _blow_up(scheme, known, count, start + done * scheme.dt, where, first)
+                raise _blow_up(scheme, known, finite, count, start + done * scheme.dt, where, first)
             inner, done = inner + count, done + count
         trajectory.append(scheme.decode(state))
     return torch.stack(trajectory, dim=1)
@@ -205,13 +210,18 @@ def _finite(state: Any) -> Bool[Tensor, " b"]:
 
 
 @torch.no_grad()
-def _blow_up(scheme: Stepper, state: Any, count: int, time: float, where: str, first: int) -> SimulationError:
-    """Steps again from the last finite state to name the step and the sample."""
+def _blow_up(
+    scheme: Stepper, state: Any, finite: Tensor, count: int, time: float, where: str, first: int
+) -> SimulationError:
+    """Steps again from the last finite state to name the step and the sample; where it does not happen again, which a
+    device with sums in no fixed order allows, the end of the `count` steps and the sample seen there.
+    """
     for _ in range(count):
         state, time = scheme.step(state), time + scheme.dt
         if not bool(_finite(state).all()):
+            finite = _finite(state)
             break
-    index = first + int((~_finite(state)).nonzero()[0])
+    index = first + int((~finite).nonzero()[0])
     return SimulationError(
         f"sample {index} of {type(scheme.equation).__name__} stopped being finite at t = {time:.6g}, {where}, "
         f"with {type(scheme).__name__} and dt = {scheme.dt:.6g}; halve dt, refine the grid, or check that u0 is smooth",

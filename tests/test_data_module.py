@@ -2,6 +2,7 @@
 
 from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -139,3 +140,16 @@ def test_workers_read_what_one_process_reads(folder: Path) -> None:
             [torch.stack(list(data.train_dataloader())), torch.cat([window for _, window in data.val_dataloader()])]
         )
     assert all(torch.equal(a, b) for a, b in zip(*read, strict=True))
+
+
+@pytest.mark.parametrize(("device", "pinned"), [("cpu", False), ("cuda", True)])
+def test_memory_is_pinned_where_the_trainer_runs_on_cuda(
+    folder: Path, device: str, pinned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    data = TrajectoryDataModule(folder, batch_size=2, validation_steps=2)
+    data.setup()
+    assert not data.train_dataloader().pin_memory
+    strategy = SimpleNamespace(root_device=torch.device(device))
+    data.trainer = SimpleNamespace(strategy=strategy, global_rank=0, world_size=1)  # type: ignore[assignment]
+    assert data.train_dataloader().pin_memory is data.val_dataloader().pin_memory is pinned

@@ -1,6 +1,7 @@
 """`simulate`: steps, errors, warm-up, automatic accuracy, gradients."""
 
 import math
+import pickle
 import sys
 
 import pytest
@@ -138,6 +139,29 @@ def test_without_dt_the_first_interval_is_accurate(equation, grid, interval):
     u = simulate(equation, grid, u0, interval=interval, frames=1)[:, -1]
     truth = simulate(equation, grid, u0, interval=interval, frames=1, dt=interval / 1000)[:, -1]
     assert (u - truth).norm() < 2 * TOLERANCE * truth.norm()
+
+
+def test_a_blow_up_that_does_not_happen_again_names_the_sample_seen_first(monkeypatch):
+    """As on a GPU whose sums have no fixed order."""
+    calls, grid = [], Grid((32,), (10.0,))
+
+    def step(self, state):
+        calls.append(None)
+        broken = state.clone()
+        broken[1] = math.nan
+        return broken if len(calls) == 3 else state
+
+    monkeypatch.setattr(ETDRK4, "step", step)
+    u0 = torch.zeros(3, 1, 32, dtype=torch.float64)
+    with pytest.raises(SimulationError, match=r"sample 1 of Burgers stopped being finite at t = 0\.3") as caught:
+        simulate(Burgers(), grid, u0, interval=0.3, frames=1, dt=0.1)
+    assert caught.value.sample == 1
+
+
+def test_an_error_crosses_processes_with_its_time_and_sample():
+    error = pickle.loads(pickle.dumps(SimulationError("sample 3 is lost", time=0.5, sample=3)))
+    assert isinstance(error, SimulationError)
+    assert (str(error), error.time, error.sample) == ("sample 3 is lost", 0.5, 3)
 
 
 def test_large_planes_give_each_sample_the_same_bits_in_every_batch():
