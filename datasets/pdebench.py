@@ -4,9 +4,7 @@ Three layouts: (i) `tensor` `(N, T, X[, Y[, Z]])`; (ii) one dataset per field, s
 `(N, T, X[, Y[, Z]])`; (iii) a group per sample with `data` `(T, X[, Y], channel)` and `grid/{t,x,y}`.
 """
 
-import hashlib
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 import h5py
@@ -14,31 +12,9 @@ import numpy as np
 
 from .files import DatasetError, open_hdf5, require
 from .metadata import DatasetMetadata, Shard
-from .source import Source
+from .source import Source, listing_hash, spacing
 
 FLUID_FIELDS = ("density", "pressure", "Vx", "Vy", "Vz")
-
-
-def listing_hash(paths: Iterable[str]) -> str:
-    """Identity of files that carry no hash of their own: SHA-256 of their names and sizes, marked as such."""
-    rows = [f"{os.path.basename(path)} {os.path.getsize(path)}" for path in paths]
-    return "listing:" + hashlib.sha256("\n".join(rows).encode()).hexdigest()
-
-
-def spacing(axis: np.ndarray, where: str, cells: int = 1) -> float:
-    """Distance of neighbours on a uniform axis. `cells` gives the length of that many, to seven digits.
-
-    Raises:
-        DatasetError: it has fewer than two entries or is not uniform to the precision of float32.
-    """
-    if axis.ndim != 1 or len(axis) < 2:
-        raise DatasetError(f"{where}: expected a coordinate with at least two entries, got shape {axis.shape}")
-    wide = axis.astype(np.float64)
-    step = (wide[-1] - wide[0]) / (len(wide) - 1)
-    slack = 1e-3 * abs(step) + 4 * np.finfo(np.float32).eps * np.abs(wide).max()
-    if step <= 0 or np.abs(np.diff(wide) - step).max() > slack:
-        raise DatasetError(f"{where}: expected a uniform increasing coordinate, got {wide[:3]} ... {wide[-2:]}")
-    return float(f"{cells * step:.7g}")
 
 
 def sample_groups(file: h5py.File) -> list[str]:

@@ -1,6 +1,5 @@
 """Everything that decides the trajectories of a dataset, in one value that fits into a file."""
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -175,10 +174,6 @@ class Recipe:
         """Seed of the initial conditions of a split, independent of those of the others."""
         sequence = np.random.SeedSequence(self.seed, spawn_key=(SPLITS.index(split),))
         return int(sequence.generate_state(1, np.uint64)[0]) >> 1
-
-    def blocks(self, split: str) -> int:
-        """Blocks that cover a split."""
-        return math.ceil(self.count(split) / self.block)
 
     @property
     def stored_points(self) -> tuple[int, ...]:

@@ -11,8 +11,7 @@ import numpy as np
 from .files import DatasetError, attribute, open_hdf5, require
 from .layout import FIELD_GROUPS, STATISTICS
 from .metadata import SPLITS, DatasetMetadata, Shard, Statistics
-from .pdebench import listing_hash, spacing
-from .source import Source
+from .source import Source, listing_hash, spacing
 from .statistics import from_yaml
 
 

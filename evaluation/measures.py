@@ -71,12 +71,11 @@ class Ruler:
             for start in range(0, truth.shape[1], length)
         ]
         curves = {name: torch.cat([piece[name] for piece in pieces], dim=1).cpu() for name in pieces[0]}
-        spectrum, reference = (curves.pop(name).mean(1) for name in ("spectrum", "reference"))
+        spectrum, reference = (spectra.mean_spectrum(u, length).cpu() for u in (prediction, truth))
         for name in [key for key in curves if key.endswith("_scale")]:
             drift = name.removesuffix("_scale")
             curves[drift] = relative_drift(curves[drift], curves.pop(name))
         finite = metrics.finite_steps(prediction)[:, -1].cpu()
-        spectrum = torch.where(finite[:, None, None], spectrum, torch.nan)
         result = Measurement(curves=curves, spectrum=spectrum)
         self._times(result)
         result.scalars |= _summary_of_curves(curves) | {"finite": finite.double()}
@@ -94,8 +93,6 @@ class Ruler:
             "error_low": low,
             "error_mid": mid,
             "error_high": high,
-            "spectrum": spectra.energy_spectrum(prediction),
-            "reference": spectra.energy_spectrum(truth),
         } | self._drifts(prediction, truth)
 
     def _drifts(self, prediction: Tensor, truth: Tensor) -> dict[str, Tensor]:

@@ -114,11 +114,6 @@ def finite_steps(prediction: Float[Tensor, "b t c *space"]) -> Bool[Tensor, "b t
     return prediction.isfinite().flatten(2).all(-1).long().cumprod(1).bool()
 
 
-def fraction_finite(prediction: Float[Tensor, "b t c *space"]) -> float:
-    """Share of the trajectories that are finite in every value to the end."""
-    return float(finite_steps(prediction)[:, -1].double().mean())
-
-
 @dataclass(frozen=True)
 class ValidPredictionTime:
     """Number of steps for which `scaled_rmse` stays at `threshold` or below; the horizon where it never leaves.

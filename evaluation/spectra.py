@@ -64,9 +64,11 @@ def band_error(
     return low, mid, high
 
 
-def mean_spectrum(u: Float[Tensor, "b t c *space"]) -> Float[Tensor, "b c k"]:
-    """`energy_spectrum` averaged over the frames of each trajectory; NaN for one that does not stay finite."""
-    spectrum = energy_spectrum(u).mean(1)
+def mean_spectrum(u: Float[Tensor, "b t c *space"], piece: int = 256) -> Float[Tensor, "b c k"]:
+    """`energy_spectrum` averaged over the frames of each trajectory, of which `piece` are transformed at once; NaN for
+    one that does not stay finite.
+    """
+    spectrum = torch.stack([energy_spectrum(frames).sum(1) for frames in u.split(piece, dim=1)]).sum(0) / u.shape[1]
     return torch.where(finite_steps(u)[:, -1, None, None], spectrum, torch.nan)
 
 
