@@ -28,6 +28,7 @@ import torch  # noqa: E402
 from hydra.utils import instantiate  # noqa: E402
 from lightning import Trainer, seed_everything  # noqa: E402
 from lightning.pytorch.callbacks import Timer  # noqa: E402
+from lightning.pytorch.loggers import WandbLogger  # noqa: E402
 from omegaconf import DictConfig, OmegaConf  # noqa: E402
 
 from rollwave.commands import command  # noqa: E402
@@ -81,6 +82,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
         record(trainer, emulator, cfg)
         if cfg.evaluate:
             report(emulator, cfg)
+        close(trainer)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
@@ -195,6 +197,13 @@ def report(emulator: Emulator, cfg: DictConfig) -> None:
     known = "" if lyapunov is None else f", {lyapunov:.2f} Lyapunov times"
     log.info("the prediction holds for %.4g time units%s (median of the test split)", time, known)
     log.info("report: %s", Path(cfg.folder) / "report.md")
+
+
+def close(trainer: Trainer) -> None:
+    """End the run of Weights & Biases, which the next job of a sweep would otherwise continue."""
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.finish()
 
 
 def quieten() -> None:
