@@ -6,7 +6,7 @@ from typing import ClassVar
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from .equation import Coefficient, Equation, Map, semilinear_tendency
+from .equation import Coefficient, Equation, Map, not_negative, semilinear_tendency
 from .etdrk import ETDRK4
 from .grid import Grid
 from .initial_conditions import InitialCondition, RandomFourierSeries
@@ -42,6 +42,9 @@ class Burgers(Equation):
     conserved: ClassVar[tuple[str, ...]] = ("mass",)
     default_stepper: ClassVar[type[Stepper]] = ETDRK4
     default_initial_condition: ClassVar[InitialCondition] = RandomFourierSeries(modes=4, decay=1.0, rms=0.7)
+
+    def __post_init__(self) -> None:
+        not_negative(viscosity=self.viscosity)
 
     def transform(self, u: Float[Tensor, "..."], grid: Grid) -> Complex[Tensor, "..."]:
         return grid.dealias() * grid.rfft(u)

@@ -140,6 +140,13 @@ def relative_drift(change: Float[Tensor, "... t"], sizes: Float[Tensor, "... t"]
     return torch.where(change == 0, change, change / scale)
 
 
+def not_negative(**coefficients: Coefficient) -> None:
+    """Refuse numbers below zero, or that are none, by name; tensors pass, so that they may be traced."""
+    for name, value in coefficients.items():
+        if not isinstance(value, Tensor) and not value >= 0:
+            raise ValueError(f"{name} must not be negative, got {value}")
+
+
 def semilinear_tendency(equation: Semilinear, u: Float[Tensor, "..."], grid: Grid) -> Float[Tensor, "..."]:
     """`u_t = inverse(L v + N(v))` with `v = transform(u)`."""
     grid = grid.to(u)

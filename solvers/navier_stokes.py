@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from .equation import Coefficient, Equation, Map, semilinear_tendency
+from .equation import Coefficient, Equation, Map, not_negative, semilinear_tendency
 from .etdrk import ETDRK4
 from .grid import Grid
 from .initial_conditions import BandLimitedField, InitialCondition
@@ -80,6 +80,9 @@ class NavierStokes(Equation):
     conserved: ClassVar[tuple[str, ...]] = ("circulation",)
     default_stepper: ClassVar[type[Stepper]] = ETDRK4
     default_initial_condition: ClassVar[InitialCondition] = BandLimitedField(low=2, high=5, rms=3.0)
+
+    def __post_init__(self) -> None:
+        not_negative(viscosity=self.viscosity, drag=self.drag)
 
     def transform(self, u: Float[Tensor, "..."], grid: Grid) -> Complex[Tensor, "..."]:
         return kept(grid) * grid.rfft(u)

@@ -1,6 +1,7 @@
 """One-dimensional equations against exact solutions, invariants and budgets, in float64."""
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -10,10 +11,12 @@ import torch
 from rollwave.solvers import (
     ETDRK4,
     Burgers,
+    Equation,
     Grid,
     KleinGordon,
     KuramotoSivashinsky,
     Linear,
+    NavierStokes,
     NonlinearSchrodinger,
     Phi4,
     StoermerVerlet,
@@ -290,3 +293,16 @@ def test_waves_in_the_plane_reduce_to_waves_on_a_line(stepper):
         equation, Grid((12, 32), (4.0, 9.0)), wide.mT.contiguous(), interval=1.0, frames=2, dt=0.02, stepper=stepper
     )
     assert largest(turned.mT - high) < 1e-11
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Burgers(viscosity=-0.1), "viscosity must not be negative, got -0.1"),
+        (lambda: NavierStokes(viscosity=float("nan")), "viscosity must not be negative, got nan"),
+        (lambda: NavierStokes(drag=-1.0), "drag must not be negative, got -1.0"),
+    ],
+)
+def test_growth_where_there_should_be_friction_is_refused(build: Callable[[], Equation], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build()
