@@ -82,7 +82,7 @@ def test_every_key_of_a_recipe_is_explained(name: str) -> None:
 
 
 def test_chaotic_tests_last_twelve_lyapunov_times() -> None:
-    for name in ("ks_l22", "ks_l22_quick"):
+    for name in ("ks_l22", "ks_l22_quick", "navier_stokes"):
         recipe = recipe_of(composed(f"dataset={name}"))
         assert recipe.lyapunov_exponent is not None
         assert (recipe.frames_of("test") - 1) * recipe.interval * recipe.lyapunov_exponent >= 12
