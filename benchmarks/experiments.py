@@ -26,7 +26,8 @@ One run of each experiment at CPU scale: one seed, the weights of the best valid
 test split. A figure is `median [first quartile, third quartile]` over the rollouts of the test split, so the spread is
 that of trajectories, not of seeds: no row here is a claim that one operator beats another. Minutes are those of a
 machine that did other work beside. Times are in the time unit of the equation; `>=` where the median rollout was still
-good when the truth ended. The definitions stand in `rollwave.evaluation.metrics`; Lyapunov times are those of the recipes, measured by `python benchmarks/lyapunov.py`.
+good when the truth ended. The definitions stand in `rollwave.evaluation.metrics`; a Lyapunov time is one over the
+exponent in the recipe, which `python benchmarks/lyapunov.py` measures.
 
 This page is written by `python benchmarks/experiments.py` from `benchmarks/results/experiments/*.json`.
 """
