@@ -15,11 +15,10 @@ from omegaconf import Container, DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from rich.console import Console
 
-CONTINUED = "; a training run that has a checkpoint continues with ckpt_path=<run folder>/checkpoints/last.ckpt"
-# What an interrupted program is told besides, by its name.
-INTERRUPTED = {
-    "train": "; continue with ckpt_path=<run folder>/checkpoints/last.ckpt",
-    "generate": "; the same command finishes the rest",
+# How a program that was cut short goes on, by its name.
+GOES_ON = {
+    "train": "continue with ckpt_path=<run folder>/checkpoints/last.ckpt if it is there",
+    "generate": "the same command finishes the rest",
 }
 
 _console = Console(soft_wrap=True, highlight=False, markup=False)
@@ -66,19 +65,19 @@ def command(task: Callable[[DictConfig], object], script: str) -> None:
     try:
         hydra.main(version_base="1.3", config_path=str(path.parent / "configs"), config_name=path.stem)(announced)()
     except KeyboardInterrupt:
-        _errors.print(f"interrupted{INTERRUPTED.get(path.stem, '')}")
+        _errors.print(f"interrupted; {GOES_ON.get(path.stem, 'run the same command again')}")
         if folder and is_main_process():
             _errors.print(f"run folder: {folder[-1]}")
         sys.exit(130)
     except Exception as error:
         # A sweep runs its other jobs too, and ends with the error of the first that failed.
-        _report(error, failed[0] if failed else None)
+        _report(error, failed[0] if failed else None, path.stem)
         sys.exit(1)
 
 
-def _report(error: Exception, folder: Path | None) -> None:
+def _report(error: Exception, folder: Path | None, program: str) -> None:
     """Print what went wrong and what to do, and keep the traceback where the run's other files are."""
-    _errors.print(f"\nerror: {explain(error)}")
+    _errors.print(f"\nerror: {explain(error, program)}")
     if os.environ.get("ROLLWAVE_TRACEBACK") == "1":
         _errors.print("".join(traceback.format_exception(error)))
     if folder is None:
@@ -91,8 +90,10 @@ def _report(error: Exception, folder: Path | None) -> None:
     _errors.print(f"run folder: {folder}")
 
 
-def explain(error: BaseException) -> str:
-    """The message a user needs: a misspelt key's legal ones, the cause inside a wrapper, what to do on a full disk."""
+def explain(error: BaseException, program: str = "") -> str:
+    """The message a user of `program` needs: a misspelt key's legal ones, the cause inside a wrapper, what to do on a
+    full disk.
+    """
     unknown = _first(error, ConfigKeyError, ConfigAttributeError)
     if isinstance(unknown, OmegaConfBaseException):
         return _explain_unknown_key(unknown)
@@ -100,11 +101,14 @@ def explain(error: BaseException) -> str:
     if isinstance(full, OSError) and full.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         where = f" while writing {full.filename}" if full.filename else ""
         return (
-            f"the disk is full{where}; free some space, or write elsewhere with paths.data=... or paths.logs=..., "
-            f"then run the same command again{CONTINUED}"
+            f"the disk is full{where}; free some space, or write elsewhere with paths.data=... or paths.logs=...; "
+            f"then {GOES_ON.get(program, 'run the same command again')}"
         )
     if isinstance(full, OSError) and full.errno in (errno.EROFS, errno.EACCES):
-        return f"{full}; write elsewhere with ROLLWAVE_ROOT=<folder>, or with paths.data=... and paths.logs=..."
+        return (
+            f"{full}; look at its permissions, or write elsewhere with ROLLWAVE_ROOT=<folder>, or with paths.data=... "
+            "and paths.logs=..."
+        )
     inner = error
     while (
         isinstance(inner, HydraException)
@@ -124,11 +128,11 @@ def explain(error: BaseException) -> str:
 
 
 def _first(error: BaseException | None, *kinds: type[BaseException]) -> BaseException | None:
-    """The first exception of one of `kinds` along the chain of causes."""
+    """The first exception of one of `kinds` along the chain of causes, as far as a traceback would show it."""
     while error is not None:
         if isinstance(error, kinds):
             return error
-        error = error.__cause__ or error.__context__
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return None
 
 

@@ -109,7 +109,23 @@ def test_a_full_disk_is_told_from_other_errors() -> None:
 
 
 def test_a_full_disk_says_how_a_training_run_goes_on() -> None:
-    assert "ckpt_path=" in explain(OSError(errno.ENOSPC, "No space left on device"))
+    full = OSError(errno.ENOSPC, "No space left on device")
+    assert "ckpt_path=" in explain(full, "train")
+    assert "ckpt_path=" not in explain(full, "generate")
+
+
+def replaced() -> None:
+    """Raises an error in the place of another, as a message for the user does."""
+    try:
+        raise PermissionError(errno.EACCES, "Permission denied", "checkpoint")
+    except OSError:
+        raise ValueError("expected a checkpoint") from None
+
+
+def test_an_error_that_was_replaced_is_not_dug_up() -> None:
+    with pytest.raises(ValueError, match="expected a checkpoint") as caught:
+        replaced()
+    assert explain(caught.value) == "expected a checkpoint"
 
 
 def test_a_folder_that_cannot_be_written_names_the_other_place() -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import itertools
+import json
 import os
 import random
 import shutil
@@ -86,6 +87,21 @@ def test_chaotic_tests_last_twelve_lyapunov_times() -> None:
         recipe = recipe_of(composed(f"dataset={name}"))
         assert recipe.lyapunov_exponent is not None
         assert (recipe.frames_of("test") - 1) * recipe.interval * recipe.lyapunov_exponent >= 12
+
+
+@pytest.mark.parametrize("name", ["ks_l22", "ks_l22_quick", "navier_stokes"])
+def test_a_recipe_has_the_lyapunov_exponent_that_was_measured(name: str) -> None:
+    recipe = recipe_of(composed(f"dataset={name}"))
+    results = (CONFIGS.parent / "benchmarks" / "results").glob("lyapunov_*.json")
+    flows = [json.loads(path.read_text()) for path in results]
+    of_this = [
+        flow
+        for flow in flows
+        if all(flow["recipe"][key] == recipe.to_dict()[key] for key in ("equation", "lengths", "points", "dt"))
+    ]
+    assert len(of_this) == 1
+    assert recipe.lyapunov_exponent is not None
+    assert abs(recipe.lyapunov_exponent - of_this[0]["exponent"]) < 2 * of_this[0]["standard_error"]
 
 
 def failures(checks: Iterator[Check]) -> list[Check]:
