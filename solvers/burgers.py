@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from jaxtyping import Complex, Float
 from torch import Tensor
 
 from .equation import Coefficient, Equation, Map, not_negative, semilinear_tendency
 from .etdrk import ETDRK4
 from .grid import Grid
 from .initial_conditions import InitialCondition, RandomFourierSeries
+from .shapes import Complex, Float
 from .stepper import Stepper
 
 

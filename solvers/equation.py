@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 import torch
-from jaxtyping import Complex, Float
 from torch import Tensor
 
 from .grid import Grid, Number
 from .initial_conditions import InitialCondition, sample
+from .shapes import Complex, Float
 
 if TYPE_CHECKING:
     from .stepper import Stepper

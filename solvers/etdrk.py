@@ -12,11 +12,11 @@ import math
 from typing import ClassVar
 
 import torch
-from jaxtyping import Complex, Float
 from torch import Tensor
 
 from .equation import Equation, Semilinear
 from .grid import Grid
+from .shapes import Complex, Float
 from .stepper import Stepper
 
 # Inside the unit disk `phi_3` needs this many Taylor terms for full double precision.

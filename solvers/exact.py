@@ -3,10 +3,10 @@
 import math
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from .grid import Grid, Number
+from .shapes import Float
 
 
 def cole_hopf_wave(grid: Grid, time: Number, *, viscosity: Number, amplitude: Number = 0.9) -> Float[Tensor, "1 n"]:

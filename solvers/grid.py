@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
-from jaxtyping import Complex, Float
 from torch import Tensor
+
+from .shapes import Complex, Float
 
 # Numbers that may be written without a decimal point.
 Number: TypeAlias = float | int

@@ -11,11 +11,11 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Complex, Float
 from torch import Generator, Tensor
 
 from .exact import bright_soliton
 from .grid import CPU, Grid, Number
+from .shapes import Complex, Float
 
 
 @runtime_checkable

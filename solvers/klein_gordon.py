@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from .equation import Coefficient, Equation, Map
 from .grid import Grid
 from .initial_conditions import InitialCondition, RandomWave
+from .shapes import Float
 from .stepper import Stepper
 from .symplectic import StoermerVerlet
 

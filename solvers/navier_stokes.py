@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Complex, Float
 from torch import Tensor
 
 from .equation import Coefficient, Equation, Map, not_negative, semilinear_tendency
 from .etdrk import ETDRK4
 from .grid import Grid
 from .initial_conditions import BandLimitedField, InitialCondition
+from .shapes import Complex, Float
 from .stepper import Stepper
 
 

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Complex, Float
 from torch import Tensor
 
 from .equation import Equation, Map, semilinear_tendency
 from .etdrk import ETDRK4
 from .grid import Grid
 from .initial_conditions import InitialCondition, RandomComplexField
+from .shapes import Complex, Float
 from .stepper import Stepper
 
 

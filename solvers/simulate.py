@@ -1,15 +1,14 @@
 """From an equation, a grid and initial fields to trajectories."""
 
 import math
-from functools import partial
-from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor
 
 from .equation import Equation
 from .grid import Grid, Number
+from .run import SimulationError, advance, finite, run
+from .shapes import Float
 from .stepper import Stepper
 
 # An automatic step keeps the step-doubling error over one interval, relative to the field's root mean square, below
@@ -20,26 +19,6 @@ ROUNDINGS = 200
 HORIZON = 100
 HALVINGS = 10
 CHECKS = 8
-# On a CPU, samples on planes of at least this many points run one by one: they stay in the cache.
-LARGE_PLANE = 4096
-# Non-finite states are looked for this often between frames.
-CHECK_EVERY = 64
-
-
-class SimulationError(RuntimeError):
-    """A state stopped being finite, or no step was accurate.
-
-    Attributes:
-        time: when, counted from `u0` (a warm-up included).
-        sample: index in the batch of the first sample concerned.
-    """
-
-    def __init__(self, message: str, *, time: float, sample: int) -> None:
-        super().__init__(message)
-        self.time, self.sample = time, sample
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return partial(SimulationError, time=self.time, sample=self.sample), self.args
 
 
 def simulate(
@@ -81,8 +60,8 @@ def simulate(
     grid, scheme = grid.to(u0), stepper or equation.default_stepper
     if dt is not None:
         steps, before = steps_in(interval, dt, "interval"), steps_in(warmup, dt, "warmup")
-        u = _run(scheme(equation, grid, warmup / before), u0, before)[:, -1] if before else u0
-        return _run(scheme(equation, grid, interval / steps), u, steps, frames, warmup)
+        u = run(scheme(equation, grid, warmup / before), u0, before)[:, -1] if before else u0
+        return run(scheme(equation, grid, interval / steps), u, steps, frames, warmup)
     return _run_accurate(equation, grid, u0, scheme, interval, frames, warmup)
 
 
@@ -99,13 +78,13 @@ def _run_accurate(
     steps = accurate_steps(equation, grid, u, scheme, interval)
     if warmup:
         before = math.ceil(warmup * steps / interval - 1e-9)
-        u = _run(scheme(equation, grid, warmup / before), u, before)[:, -1]
+        u = run(scheme(equation, grid, warmup / before), u, before)[:, -1]
         steps = accurate_steps(equation, grid, u, scheme, interval, steps, warmup)
     finest = steps * 2**HALVINGS
     while True:
         tried = steps
         try:
-            trajectory = _run(scheme(equation, grid, interval / steps), u, steps, frames, warmup)
+            trajectory = run(scheme(equation, grid, interval / steps), u, steps, frames, warmup)
         except SimulationError:
             if steps >= finest:
                 raise
@@ -144,9 +123,9 @@ def accurate_steps(
     steps = max(start, math.ceil(interval / suggested - 1e-9))
     tolerance = max(TOLERANCE, ROUNDINGS * torch.finfo(grid.dtype).eps)
     count = min(steps, math.ceil(HORIZON * suggested * steps / interval))
-    coarse = _advance(scheme(equation, grid, interval / steps), u, count)
+    coarse = advance(scheme(equation, grid, interval / steps), u, count)
     for _ in range(HALVINGS):
-        fine = _advance(scheme(equation, grid, interval / (2 * steps)), u, 2 * count)
+        fine = advance(scheme(equation, grid, interval / (2 * steps)), u, 2 * count)
         error = _difference(coarse, fine)
         if bool((error < tolerance).all()):
             return steps
@@ -161,73 +140,11 @@ def accurate_steps(
     )
 
 
-def _advance(scheme: Stepper, u: Tensor, steps: int) -> Tensor:
-    """The field after some steps, finite or not."""
-    state = scheme.encode(u)
-    for _ in range(steps):
-        state = scheme.step(state)
-    return scheme.decode(state)
-
-
 def _difference(a: Tensor, b: Tensor) -> Float[Tensor, " b"]:
     """Root mean square of `a - b` relative to that of `b`, of each sample; not a number where one is not finite."""
     axes = tuple(range(1, a.ndim))
     scale = b.square().mean(axes).sqrt().clamp(min=torch.finfo(b.dtype).tiny)
     return (a - b).square().mean(axes).sqrt() / scale
-
-
-def _run(scheme: Stepper, u: Tensor, steps: int, frames: int | None = None, start: float = 0.0) -> Tensor:
-    """`_run_block` over the whole batch, or sample by sample where that is faster."""
-    alone = u.device.type == "cpu" and scheme.grid.ndim > 1 and math.prod(scheme.grid.points) >= LARGE_PLANE
-    blocks = u.split(1) if alone else (u,)
-    runs = [_run_block(scheme, block, steps, frames, start, first) for first, block in enumerate(blocks)]
-    return runs[0] if len(runs) == 1 else torch.cat(runs)
-
-
-def _run_block(scheme: Stepper, u: Tensor, steps: int, frames: int | None, start: float, first: int) -> Tensor:
-    """Frames `[b, frames + 1, c, *space]` (None: one, of warm-up); raises once a state is not finite."""
-    trajectory, state, done = [u], scheme.encode(u), 0
-    for frame in range(1 if frames is None else frames):
-        inner = 0
-        while inner < steps:
-            count, known = min(CHECK_EVERY, steps - inner), state
-            for _ in range(count):
-                state = scheme.step(state)
-            finite = _finite(state)
-            if not bool(finite.all()):
-                where = "in the warm-up" if frames is None else f"between frames {frame} and {frame + 1}"
-                raise _blow_up(scheme, known, finite, count, start + done * scheme.dt, where, first)
-            inner, done = inner + count, done + count
-        trajectory.append(scheme.decode(state))
-    return torch.stack(trajectory, dim=1)
-
-
-def _finite(state: Any) -> Bool[Tensor, " b"]:
-    """Which samples of a state are finite."""
-    parts = state if isinstance(state, tuple) else (state,)
-    finite = [torch.isfinite(part).flatten(1).all(dim=1) for part in parts]
-    return torch.stack(finite).all(dim=0)
-
-
-@torch.no_grad()
-def _blow_up(
-    scheme: Stepper, state: Any, finite: Tensor, count: int, time: float, where: str, first: int
-) -> SimulationError:
-    """Steps again from the last finite state to name the step and the sample; where it does not happen again, which a
-    device with sums in no fixed order allows, the end of the `count` steps and the sample seen there.
-    """
-    for _ in range(count):
-        state, time = scheme.step(state), time + scheme.dt
-        if not bool(_finite(state).all()):
-            finite = _finite(state)
-            break
-    index = first + int((~finite).nonzero()[0])
-    return SimulationError(
-        f"sample {index} of {type(scheme.equation).__name__} stopped being finite at t = {time:.6g}, {where}, "
-        f"with {type(scheme).__name__} and dt = {scheme.dt:.6g}; halve dt, refine the grid, or check that u0 is smooth",
-        time=time,
-        sample=index,
-    )
 
 
 def _check_field(equation: Equation, grid: Grid, u0: Tensor) -> None:
@@ -239,4 +156,4 @@ def _check_field(equation: Equation, grid: Grid, u0: Tensor) -> None:
     if u0.dtype not in (torch.float32, torch.float64):
         raise TypeError(f"u0 must be float32 or float64, got {u0.dtype}")
     if not bool(torch.isfinite(u0).all()):
-        raise SimulationError("u0 is not finite", time=0.0, sample=int((~_finite(u0)).nonzero()[0]))
+        raise SimulationError("u0 is not finite", time=0.0, sample=int((~finite(u0)).nonzero()[0]))

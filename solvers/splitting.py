@@ -2,11 +2,11 @@
 
 from typing import ClassVar
 
-from jaxtyping import Float
 from torch import Tensor
 
 from .equation import Equation, Split
 from .grid import Grid
+from .shapes import Float
 from .stepper import Stepper
 
 

@@ -3,11 +3,11 @@
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
-from jaxtyping import Float
 from torch import Tensor
 
 from .equation import Equation
 from .grid import Grid
+from .shapes import Float
 
 
 class Stepper(ABC):

@@ -3,11 +3,11 @@
 from typing import ClassVar, TypeAlias
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from .equation import Equation, Separable
 from .grid import Grid
+from .shapes import Float
 from .stepper import Stepper
 
 State: TypeAlias = tuple[Tensor, Tensor, Tensor]

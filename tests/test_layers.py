@@ -85,6 +85,19 @@ def test_the_walk_sees_a_forbidden_import(folder: str, line: str, tmp_path: Path
     assert len(violations(folder, path)) == 1
 
 
+def test_the_solvers_need_torch_and_numpy_alone() -> None:
+    script = """
+import sys
+for absent in ("jaxtyping", "lightning", "hydra", "h5py", "scipy", "matplotlib", "omegaconf", "yaml", "triton"):
+    sys.modules[absent] = None
+from rollwave.solvers import Burgers, Grid, simulate
+grid = Grid((32,), (6.28,))
+print(tuple(simulate(Burgers(), grid, Burgers().initial_condition(grid, batch=1), interval=0.1, frames=2).shape))
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd="/")
+    assert result.stdout.strip() == "(1, 3, 1, 32)", result.stderr
+
+
 @pytest.mark.parametrize("module", ["rollwave.solvers", "rollwave.operators", "rollwave.kernels"])
 def test_the_light_packages_import_nothing_heavy(module: str) -> None:
     heavy = "{'lightning', 'hydra', 'matplotlib', 'wandb', 'neuralop', 'h5py'}"
