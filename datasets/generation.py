@@ -84,7 +84,7 @@ def ensure_dataset(recipe: Recipe, root: str | Path, *, workers: int | None = No
 def _generate(recipe: Recipe, folder: Path, workers: int | None, overwrite: bool) -> None:
     partial = folder / PARTIAL
     state = claim(recipe, folder, overwrite)
-    provenance = {"versions": state["versions"], "certificate": _certificate(recipe, partial)}
+    provenance = {"versions": state["versions"], "certificate": _certificate(recipe, partial), **recipe.words()}
     missing = [
         (split, number)
         for split in SPLITS

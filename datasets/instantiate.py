@@ -98,7 +98,8 @@ def _number(key: str, value: Any, kind: Any) -> Any:
     """A whole number where a float is meant becomes one, so that equal recipes have equal bytes."""
     if kind in (float, float | None) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    wanted = {int: int, float: float, int | None: int, float | None: float, str: str}.get(kind)
+    kinds = {int: int, float: float, int | None: int, float | None: float, str: str, str | None: str}
+    wanted = kinds.get(kind)
     if wanted is not None and value is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
         raise ValueError(f"{key} must be of type {wanted.__name__}, got {value!r}")
     return value

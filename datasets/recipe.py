@@ -17,6 +17,8 @@ from .layout import MANIFEST, read_manifest
 from .metadata import SPLITS
 
 COMPRESSIONS = (None, "gzip", "lzf")
+# Keys that say something about the trajectories and decide nothing.
+WORDS = ("source", "differences")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,9 @@ class Recipe:
         compression: HDF5 filter such as `"gzip"`, or None.
         lyapunov_exponent: leading exponent in 1 / time, where known.
         certificate: how the truth is checked.
+        source: in words, the publication or dataset whose flow this is.
+        differences: in words, how it differs from that one. Both are stored beside the recipe, not as a part of it:
+            editing them makes no other dataset.
     """
 
     name: str
@@ -81,6 +86,8 @@ class Recipe:
     compression: str | None = None
     lyapunov_exponent: float | None = None
     certificate: CertificateRecipe = field(default_factory=CertificateRecipe)
+    source: str | None = field(default=None, compare=False)
+    differences: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
@@ -131,8 +138,13 @@ class Recipe:
         return cls(**(checked | {"certificate": certificate}))
 
     def to_dict(self) -> dict[str, Any]:
-        """Lists, numbers and strings from which `from_dict` builds the same recipe."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        """Lists, numbers and strings from which `from_dict` builds an equal recipe: all but the `words`."""
+        plain = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return {key: value for key, value in plain.items() if key not in WORDS}
+
+    def words(self) -> dict[str, str | None]:
+        """Where the dataset comes from and how it differs from there."""
+        return {key: getattr(self, key) for key in WORDS}
 
     def build_equation(self) -> Equation:
         """The equation with its coefficients."""
@@ -182,7 +194,7 @@ class Recipe:
 
 
 def load_recipe(folder: str | Path) -> Recipe:
-    """The recipe of a generated dataset.
+    """The recipe of a generated dataset, with its words.
 
     Raises:
         DatasetError: the folder holds no dataset that we generated.
@@ -190,4 +202,4 @@ def load_recipe(folder: str | Path) -> Recipe:
     manifest = read_manifest(Path(folder))
     if manifest is None:
         raise DatasetError(f"{folder}: no {MANIFEST}, so no recipe; expected a dataset that generate.py finished")
-    return Recipe.from_dict(manifest["recipe"])
+    return Recipe.from_dict(manifest["recipe"] | {key: manifest.get(key) for key in WORDS})

@@ -135,6 +135,8 @@ def _write_provenance(
     group.attrs["recipe"] = canonical_json(recipe.to_dict())
     for key in ("versions", "certificate"):
         group.attrs[key] = canonical_json(provenance[key])
+    for key, text in recipe.words().items():
+        group.attrs[key] = "" if text is None else text
     group.attrs["commit"] = provenance["versions"]["commit"]
     group.attrs["equation"], group.attrs["units"] = equation.name, _strings(equation.units)
     group.attrs["split"], group.attrs["seed"] = split, recipe.split_seed(split)

@@ -21,7 +21,15 @@ import pytest
 import torch
 from test_datasets import TINY, stored, tiny
 
-from rollwave.datasets import CertificateError, GenerationError, Recipe, TrajectoryDataset, certify, ensure_dataset
+from rollwave.datasets import (
+    CertificateError,
+    GenerationError,
+    Recipe,
+    TrajectoryDataset,
+    certify,
+    ensure_dataset,
+    load_recipe,
+)
 from rollwave.datasets.blocks import compute_block, store_block
 from rollwave.datasets.workplace import abandon, locked
 
@@ -378,6 +386,23 @@ def test_files_say_where_every_trajectory_came_from(tmp_path: Path) -> None:
         assert file["t0_fields/u"].compression is None
 
 
+def test_words_about_a_dataset_are_stored_in_every_file_and_make_no_other_dataset(tmp_path: Path) -> None:
+    words = {"source": "Kuramoto & Tsuzuki (1976)", "differences": "shorter box, \u03bb = 0.048"}
+    plain = ensure_dataset(tiny(), tmp_path / "plain", workers=1)
+    folder = ensure_dataset(tiny(**words), tmp_path, workers=1)
+    assert load_recipe(folder).words() == words
+    assert load_recipe(plain).words() == {"source": None, "differences": None}
+    for path in folder.glob("data/*/*.hdf5"):
+        with h5py.File(path) as file:
+            assert {key: file["provenance"].attrs[key] for key in words} == words
+    manifests = [json.loads((there / "manifest.json").read_text()) for there in (plain, folder)]
+    assert [m["data_hash"] for m in manifests] == [manifests[0]["data_hash"]] * 2
+    assert [m["recipe"] for m in manifests] == [manifests[0]["recipe"]] * 2
+    before = contents(folder)
+    ensure_dataset(tiny(source="someone else"), tmp_path, workers=1)
+    assert contents(folder) == before
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -396,6 +421,7 @@ def test_files_say_where_every_trajectory_came_from(tmp_path: Path) -> None:
         ({"dt": 0.3}, "dt must divide interval = 0.5"),
         ({"space_stride": 3}, r"space_stride must divide points = \(32,\), got 3"),
         ({"dt": "small"}, "dt must be of type float, got 'small'"),
+        ({"source": 1976}, "source must be of type str, got 1976"),
         ({"train": 1.5}, "train must be of type int, got 1.5"),
         ({"frames": 0}, "frames must be at least 1, got 0"),
         ({"points": [8, 8], "lengths": [1.0, 1.0]}, "lives on"),
