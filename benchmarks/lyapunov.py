@@ -1,25 +1,19 @@
-"""Leading Lyapunov exponent of a recipe's equation, on its own grid, with its own scheme and step.
+"""Leading Lyapunov exponents of a recipe, on its own grid with its own scheme, or of Kuramoto-Sivashinsky boxes.
 
     python benchmarks/lyapunov.py ks_l22                                 writes results/lyapunov_ks_l22.json
-    python benchmarks/lyapunov.py navier_stokes --pairs 4 --time 200
+    python benchmarks/lyapunov.py navier_stokes --trajectories 4 --time 200
+    python benchmarks/lyapunov.py --lengths 22 36 64 100 200             writes results/lyapunov_ks.json
 
-Benettin's method: of two solutions a distance `d0` apart, the second is drawn back to that distance every `interval`,
-
-    lambda = 1/T sum_n log( |u'(t_n) - u(t_n)| / d0 ),
-
-averaged over independent pairs after the recipe's warm-up and a fifth of the time for the difference to find its
-direction. The standard error is that over pairs.
-
-Reference:
-    Benettin, Galgani, Giorgilli & Strelcyn (1980), Meccanica 15, 9-20, doi:10.1007/BF02128236.
+By `rollwave.solvers.lyapunov`, averaged over independent trajectories after the recipe's warm-up and a fifth of the
+time for the perturbations to find their directions. The standard error is that over trajectories.
 """
 
 import argparse
 import json
-import math
 import platform
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import torch
 from hydra import compose, initialize_config_dir
@@ -27,11 +21,13 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from rollwave.datasets import Recipe
-from rollwave.solvers import simulate
-from rollwave.solvers.initial_conditions import sample
+from rollwave.solvers import Equation, Grid, KuramotoSivashinsky, RandomFourierSeries, Stepper, sample, simulate
+from rollwave.solvers.lyapunov import DISTANCE, LyapunovExponents, lyapunov_exponents
 
 ROOT = Path(__file__).resolve().parent.parent
-DISTANCE = 1e-7
+RESULTS = ROOT / "benchmarks" / "results"
+# Steps and warm-up of the boxes; three points per unit length, as the equation asks for.
+BOX_STEP, BOX_WARMUP = 0.05, 500.0
 
 
 def recipe_of(name: str) -> Recipe:
@@ -41,58 +37,69 @@ def recipe_of(name: str) -> Recipe:
     return Recipe.from_dict(OmegaConf.to_container(config.dataset, resolve=True))
 
 
-def norm(v: Tensor) -> Tensor:
-    """Length of each sample, shaped to divide it."""
-    return v.flatten(1).norm(dim=1).reshape(-1, *[1] * (v.ndim - 1))
+def measure(
+    equation: Equation, grid: Grid, u: Tensor, scheme: type[Stepper], dt: float, warmup: float, settings: dict[str, Any]
+) -> LyapunovExponents:
+    """The leading exponent after a warm-up, of every trajectory."""
+    interval, time = settings["interval"], settings["time"]
+    u = simulate(equation, grid, u, interval=interval, frames=0, dt=dt, stepper=scheme, warmup=warmup)[:, 0]
+    spans = {"time": 0.8 * time, "transient": 0.2 * time, "interval": interval}
+    return lyapunov_exponents(equation, grid, u, dt=dt, stepper=scheme, seed=settings["seed"], **spans)
 
 
-def growth(recipe: Recipe, *, pairs: int, time: float, interval: float, seed: int) -> Tensor:
-    """`log(|u' - u| / d0)` of every interval, `[interval, pair]`."""
-    equation, grid = recipe.build_equation(), recipe.build_grid()
-    u = sample(recipe.build_initial_condition(), grid, batch=pairs, seed=seed)
-    u = simulate(equation, grid, u, interval=interval, frames=0, dt=recipe.dt, warmup=max(recipe.warmup, 50.0))[:, 0]
-    noise = sample(recipe.build_initial_condition(), grid, batch=pairs, seed=seed + 1)
-    noise = noise - noise.mean(grid.axes, keepdim=True)
-    reference = norm(u)
-    stepper = recipe.stepper_class(equation, grid, recipe.dt)
-    steps, logs, difference = round(interval / recipe.dt), [], noise / norm(noise)
-    for _ in range(round(time / interval)):
-        state = stepper.encode(torch.cat([u, u + DISTANCE * reference * difference]))
-        for _ in range(steps):
-            state = stepper.step(state)
-        u, other = stepper.decode(state).chunk(2)
-        difference = (other - u) / (DISTANCE * reference)
-        logs.append(norm(difference).flatten().log())
-        difference = difference / norm(difference)
-    return torch.stack(logs)
+def of_recipe(name: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """What results/lyapunov_<recipe>.json holds."""
+    recipe = recipe_of(name)
+    equation, grid, warmup = recipe.build_equation(), recipe.build_grid(), max(recipe.warmup, 50.0)
+    u = sample(recipe.build_initial_condition(), grid, batch=settings["trajectories"], seed=settings["seed"])
+    found = measure(equation, grid, u, recipe.stepper_class, recipe.dt, warmup, settings)
+    return {
+        "recipe": recipe.to_dict(),
+        "exponent": found.mean[0].item(),
+        "standard_error": found.standard_error[0].item(),
+        "each_trajectory": found.each[:, 0].tolist(),
+    }
+
+
+def of_boxes(lengths: list[float], settings: dict[str, Any]) -> dict[str, Any]:
+    """What results/lyapunov_ks.json holds: one entry per box."""
+    points = [6 * round(length / 2) if length > 22 else 64 for length in lengths]
+    boxes = []
+    for length, count in zip(lengths, points, strict=True):
+        equation, grid = KuramotoSivashinsky(), Grid((count,), (length,))
+        start = RandomFourierSeries(modes=max(4, round(length / 9)), decay=0.0, rms=1.0)
+        u = sample(start, grid, batch=settings["trajectories"], seed=settings["seed"])
+        found = measure(equation, grid, u, equation.default_stepper, BOX_STEP, BOX_WARMUP, settings)
+        mean, error = found.mean[0].item(), found.standard_error[0].item()
+        boxes.append({"length": length, "points": count, "exponent": mean, "standard_error": error})
+        print(f"L = {length:g}: {mean:.4f} +- {error:.4f} per time unit", flush=True)
+    family = {"equation": {"_target_": "rollwave.solvers.KuramotoSivashinsky"}, "lengths": lengths, "points": points}
+    return {"recipe": family | {"dt": BOX_STEP, "warmup": BOX_WARMUP}, "boxes": boxes}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe", help="name of a dataset's recipe")
-    parser.add_argument("--pairs", type=int, default=16)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("recipe", nargs="?", help="name of a dataset's recipe")
+    what.add_argument("--lengths", type=float, nargs="+", help="boxes of the Kuramoto-Sivashinsky equation")
+    parser.add_argument("--trajectories", type=int, default=16)
     parser.add_argument("--time", type=float, default=3000.0)
     parser.add_argument("--interval", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    recipe = recipe_of(arguments.recipe)
-    settings = {key: getattr(arguments, key) for key in ("pairs", "time", "interval", "seed")}
-    logs = growth(recipe, **settings)
-    each = logs[len(logs) // 5 :].mean(0) / arguments.interval
+    settings = {key: getattr(arguments, key) for key in ("trajectories", "time", "interval", "seed")}
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
-    measured = {
-        "recipe": recipe.to_dict(),
-        "exponent": each.mean().item(),
-        "standard_error": each.std().item() / math.sqrt(arguments.pairs),
-        "each_pair": each.tolist(),
+    measured = of_boxes(arguments.lengths, settings) if arguments.lengths else of_recipe(arguments.recipe, settings)
+    measured |= {
         "settings": settings | {"distance": DISTANCE},
         "versions": {"torch": torch.__version__, "python": platform.python_version(), "commit": commit.strip()},
         "device": "cpu",
     }
-    path = ROOT / "benchmarks" / "results" / f"lyapunov_{arguments.recipe}.json"
+    path = RESULTS / f"lyapunov_{arguments.recipe or 'ks'}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(measured, indent=1) + "\n")
-    print(f"{arguments.recipe}: {measured['exponent']:.4f} +- {measured['standard_error']:.4f} per time unit")
+    if arguments.recipe:
+        print(f"{path.stem}: {measured['exponent']:.4f} +- {measured['standard_error']:.4f} per time unit")
 
 
 if __name__ == "__main__":
