@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from .convection import convection, inverse, transform
 from .equation import Coefficient, Equation, Map, not_negative, semilinear_tendency
 from .etdrk import ETDRK4
 from .grid import Grid
@@ -47,21 +48,16 @@ class Burgers(Equation):
         not_negative(viscosity=self.viscosity)
 
     def transform(self, u: Float[Tensor, "..."], grid: Grid) -> Complex[Tensor, "..."]:
-        return grid.dealias() * grid.rfft(u)
+        return transform(u, grid)
 
     def inverse(self, u_hat: Complex[Tensor, "..."], grid: Grid) -> Float[Tensor, "..."]:
-        return grid.irfft(u_hat)
+        return inverse(u_hat, grid)
 
     def linear(self, grid: Grid) -> Complex[Tensor, "1 k"]:
         return (self.viscosity * grid.laplacian())[None].to(grid.complex_dtype)
 
     def nonlinear(self, grid: Grid) -> Map:
-        factor = -grid.dealias() * grid.derivative() / 2
-
-        def advection(u_hat: Tensor) -> Tensor:
-            return factor * grid.rfft(grid.irfft(u_hat).square())
-
-        return advection
+        return convection(grid)
 
     def tendency(self, u: Float[Tensor, "..."], grid: Grid) -> Float[Tensor, "..."]:
         return semilinear_tendency(self, u, grid)

@@ -1,0 +1,27 @@
+"""The term `-u u_x` of one-dimensional equations, and the Fourier coefficients it acts on."""
+
+from torch import Tensor
+
+from .equation import Map
+from .grid import Grid
+from .shapes import Complex, Float
+
+
+def transform(u: Float[Tensor, "..."], grid: Grid) -> Complex[Tensor, "..."]:
+    """Coefficients on the modes that the 2/3 rule keeps; zero on the others."""
+    return grid.dealias() * grid.rfft(u)
+
+
+def inverse(u_hat: Complex[Tensor, "..."], grid: Grid) -> Float[Tensor, "..."]:
+    """Field of the coefficients."""
+    return grid.irfft(u_hat)
+
+
+def convection(grid: Grid) -> Map:
+    """`-(u^2 / 2)_x` on the kept modes, from coefficients to coefficients: two transforms, and no aliasing."""
+    factor = -grid.dealias() * grid.derivative() / 2
+
+    def term(u_hat: Tensor) -> Tensor:
+        return factor * grid.rfft(grid.irfft(u_hat).square())
+
+    return term
