@@ -3,6 +3,7 @@
 from .burgers import Burgers
 from .equation import Equation, Semilinear, Separable, Split, relative_drift
 from .etdrk import ETDRK2, ETDRK4
+from .forcing import DiagonalForcing
 from .grid import Grid
 from .initial_conditions import (
     BandLimitedField,
@@ -29,6 +30,7 @@ __all__ = [
     "ETDRK4",
     "BandLimitedField",
     "Burgers",
+    "DiagonalForcing",
     "Equation",
     "Forcing",
     "GaussianRandomField",
