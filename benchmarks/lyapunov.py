@@ -62,7 +62,7 @@ def of_recipe(name: str, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def of_boxes(lengths: list[float], settings: dict[str, Any]) -> dict[str, Any]:
-    """What results/lyapunov_ks.json holds: one entry per box."""
+    """What results/lyapunov_ks.json holds: one entry per box, its exponent over the trajectories that stay chaotic."""
     points = [6 * round(length / 2) if length > 22 else 64 for length in lengths]
     boxes = []
     for length, count in zip(lengths, points, strict=True):
@@ -70,9 +70,11 @@ def of_boxes(lengths: list[float], settings: dict[str, Any]) -> dict[str, Any]:
         start = RandomFourierSeries(modes=max(4, round(length / 9)), decay=0.0, rms=1.0)
         u = sample(start, grid, batch=settings["trajectories"], seed=settings["seed"])
         found = measure(equation, grid, u, equation.default_stepper, BOX_STEP, BOX_WARMUP, settings)
-        mean, error = found.mean[0].item(), found.standard_error[0].item()
-        boxes.append({"length": length, "points": count, "exponent": mean, "standard_error": error})
-        print(f"L = {length:g}: {mean:.4f} +- {error:.4f} per time unit", flush=True)
+        chaotic = found.chaotic(round(300 / settings["interval"]))
+        mean, error, settled = chaotic.mean[0].item(), chaotic.standard_error[0].item(), len(u) - len(chaotic.each)
+        found_here = {"exponent": mean, "standard_error": error, "settled": settled}
+        boxes.append({"length": length, "points": count, **found_here, "each_trajectory": found.each[:, 0].tolist()})
+        print(f"L = {length:g}: {mean:.4f} +- {error:.4f} per time unit; {settled} of {len(u)} settled", flush=True)
     family = {"equation": {"_target_": "rollwave.solvers.KuramotoSivashinsky"}, "lengths": lengths, "points": points}
     return {"recipe": family | {"dt": BOX_STEP, "warmup": BOX_WARMUP}, "boxes": boxes}
 
