@@ -1,7 +1,7 @@
 """Partial differential equations and how to integrate them: torch only."""
 
 from .burgers import Burgers
-from .equation import Equation, Semilinear, Separable, Split, relative_drift
+from .equation import Equation, Reversible, Semilinear, Separable, Split, relative_drift
 from .etdrk import ETDRK2, ETDRK4
 from .forcing import DiagonalForcing
 from .grid import Grid
@@ -9,26 +9,35 @@ from .initial_conditions import (
     BandLimitedField,
     GaussianRandomField,
     InitialCondition,
+    RandomBreathers,
     RandomComplexField,
     RandomFourierSeries,
+    RandomKinks,
+    RandomSines,
     RandomSolitons,
     RandomWave,
+    TruncatedFourierSeries,
+    WhiteNoise,
     sample,
     trajectory_generators,
 )
 from .klein_gordon import KleinGordon, Linear, Phi4, Potential, SineGordon
+from .korteweg_de_vries import KortewegDeVries
 from .kuramoto_sivashinsky import KuramotoSivashinsky
 from .navier_stokes import Forcing, KolmogorovForcing, NavierStokes
 from .nonlinear_schrodinger import NonlinearSchrodinger
 from .simulate import SimulationError, simulate
-from .splitting import Strang
+from .splitting import BlanesMoan4, BlanesMoan6, Strang, Yoshida4
 from .stepper import Stepper
-from .symplectic import StoermerVerlet
+from .symplectic import StoermerVerlet, SymplecticRKN4, SymplecticRKN6
+from .vector_burgers import VectorBurgers
 
 __all__ = [
     "ETDRK2",
     "ETDRK4",
     "BandLimitedField",
+    "BlanesMoan4",
+    "BlanesMoan6",
     "Burgers",
     "DiagonalForcing",
     "Equation",
@@ -38,16 +47,21 @@ __all__ = [
     "InitialCondition",
     "KleinGordon",
     "KolmogorovForcing",
+    "KortewegDeVries",
     "KuramotoSivashinsky",
     "Linear",
     "NavierStokes",
     "NonlinearSchrodinger",
     "Phi4",
     "Potential",
+    "RandomBreathers",
     "RandomComplexField",
     "RandomFourierSeries",
+    "RandomKinks",
+    "RandomSines",
     "RandomSolitons",
     "RandomWave",
+    "Reversible",
     "Semilinear",
     "Separable",
     "SimulationError",
@@ -56,6 +70,12 @@ __all__ = [
     "Stepper",
     "StoermerVerlet",
     "Strang",
+    "SymplecticRKN4",
+    "SymplecticRKN6",
+    "TruncatedFourierSeries",
+    "VectorBurgers",
+    "WhiteNoise",
+    "Yoshida4",
     "relative_drift",
     "sample",
     "simulate",

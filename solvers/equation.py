@@ -29,7 +29,8 @@ class Equation(ABC):
         channels: names of the channels.
         dimensions: numbers of space axes it is defined on.
         units: unit of each channel, in terms of length and time.
-        conserved: the integrals that no solution changes, whatever the coefficients.
+        conserved: the integrals that no solution changes: whatever the coefficients where it is a constant, with these
+            coefficients where an equation computes it.
         default_stepper: scheme for reference data.
         default_initial_condition: the random fields of `initial_condition`.
     """
@@ -38,9 +39,13 @@ class Equation(ABC):
     channels: ClassVar[tuple[str, ...]]
     dimensions: ClassVar[tuple[int, ...]]
     units: ClassVar[tuple[str, ...]]
-    conserved: ClassVar[tuple[str, ...]]
     default_stepper: ClassVar[type["Stepper"]]
     default_initial_condition: ClassVar[InitialCondition]
+
+    @property
+    @abstractmethod
+    def conserved(self) -> tuple[str, ...]:
+        """Names of the `invariants` that stay."""
 
     def initial_condition(
         self, grid: Grid, *, batch: int, seed: int = 0, first: int = 0
@@ -118,6 +123,17 @@ class Split(Protocol):
 
     def nonlinear_flow(self, grid: Grid, dt: float) -> Map:
         """The exact solution of `u_t = B(u)` after `dt`."""
+        ...
+
+
+@runtime_checkable
+class Reversible(Split, Protocol):
+    """A split equation without damping: both flows also run backward, and the nonlinear one leaves unchanged what it
+    depends on (`|psi|^2`, `phi`), so that `[B,[B,[B,A]]] = 0`.
+    """
+
+    def largest_frequency(self, grid: Grid) -> float:
+        """The highest linear frequency on the grid, in radians per time."""
         ...
 
 

@@ -85,6 +85,9 @@ class NonlinearSchrodinger(Equation):
 
         return dispersion
 
+    def largest_frequency(self, grid: Grid) -> float:
+        return (-grid.laplacian(full=True)).max().item() / 2
+
     def nonlinear_flow(self, grid: Grid, dt: float) -> Map:
         rate = self.coupling * dt / 2
 

@@ -1,6 +1,8 @@
 """What every time-stepping scheme offers."""
 
+import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -28,9 +30,7 @@ class Stepper(ABC):
 
     def __init__(self, equation: Equation, grid: Grid, dt: float) -> None:
         if not isinstance(equation, self.requires):
-            suited = sorted(
-                scheme.__name__ for scheme in Stepper.__subclasses__() if isinstance(equation, scheme.requires)
-            )
+            suited = sorted(scheme.__name__ for scheme in schemes() if isinstance(equation, scheme.requires))
             raise TypeError(
                 f"{type(self).__name__} needs a {self.requires.__name__} equation, got {type(equation).__name__}; "
                 f"steppers that suit it: {', '.join(suited) or 'none'}"
@@ -51,3 +51,11 @@ class Stepper(ABC):
     @abstractmethod
     def decode(self, state: Any) -> Float[Tensor, "b c *space"]:
         """The field of a state."""
+
+
+def schemes(kind: type[Stepper] = Stepper) -> Iterator[type[Stepper]]:
+    """Every scheme of a kind that can be run."""
+    if not inspect.isabstract(kind):
+        yield kind
+    for narrower in kind.__subclasses__():
+        yield from schemes(narrower)
