@@ -1,6 +1,7 @@
 """Partial differential equations and how to integrate them: torch only."""
 
 from .burgers import Burgers
+from .certificate import Certificate, certify
 from .equation import Equation, Reversible, Semilinear, Separable, Split, relative_drift
 from .etdrk import ETDRK2, ETDRK4
 from .forcing import DiagonalForcing
@@ -39,6 +40,7 @@ __all__ = [
     "BlanesMoan4",
     "BlanesMoan6",
     "Burgers",
+    "Certificate",
     "DiagonalForcing",
     "Equation",
     "Forcing",
@@ -76,6 +78,7 @@ __all__ = [
     "VectorBurgers",
     "WhiteNoise",
     "Yoshida4",
+    "certify",
     "relative_drift",
     "sample",
     "simulate",
