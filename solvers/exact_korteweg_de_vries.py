@@ -43,22 +43,28 @@ def korteweg_de_vries_two_solitons(
         F = cosh((z_1 + z_2) / 2) + (k_1 + k_2) / |k_1 - k_2| cosh((z_1 - z_2) / 2),    z_j = k_j (x - c_j t),
 
     `k_j = sqrt(c_j / b)`; the faster one leaves `2 / k_1 log((k_1 + k_2) / |k_1 - k_2|)` ahead of where it would be
-    alone. The pair is followed around the box by its mean speed; exact up to the tails half a box away from it,
-    `e^{-k (L - |(c_1 - c_2) t|) / 2}`. `(log F)_xx` is formed as the variance of the slopes of the four exponents,
-    which neither cancels nor overflows. Hirota (1971), doi:10.1103/PhysRevLett.27.1192.
+    alone. The pair is followed around the box by its mean speed, with its neighbour images; exact up to their overlap,
+    `e^{-k (L - |(c_1 - c_2) t|)}`. Hirota (1971), doi:10.1103/PhysRevLett.27.1192.
     """
     (x,), length, mean = grid.coordinates(), grid.lengths[0], (speeds[0] + speeds[1]) / 2
     first, second = (steepness(speed, dispersion) for speed in speeds)
     if first == second:
         raise ValueError(f"speeds must differ, got {speeds}")
-    place = wrapped(x - length / 2 - mean * time, length)
-    z_1, z_2 = first * (place - (speeds[0] - mean) * time), second * (place - (speeds[1] - mean) * time)
+    place, drift = wrapped(x - length / 2 - mean * time, length), (speeds[0] - speeds[1]) / 2 * time
+    images = [
+        _curvature(first, second, first * (place + image * length - drift), second * (place + image * length + drift))
+        for image in (-1, 0, 1)
+    ]
+    return 12 * dispersion / advection * torch.stack(images).sum(0, keepdim=True)
+
+
+def _curvature(first: float, second: float, z_1: Float[Tensor, " n"], z_2: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """`(log F)_xx` as the variance of the slopes of the four exponents of `F`: nothing cancels or overflows."""
     lag = math.log((first + second) / abs(first - second))
     exponents = torch.stack((z_1 + z_2, -z_1 - z_2, z_1 - z_2 + 2 * lag, z_2 - z_1 + 2 * lag)) / 2
-    slopes = torch.tensor([first + second, -first - second, first - second, second - first]).to(x)[:, None] / 2
+    slopes = z_1.new_tensor([first + second, -first - second, first - second, second - first])[:, None] / 2
     weights = torch.softmax(exponents, dim=0)
-    spread = (weights * (slopes - (weights * slopes).sum(0)).square()).sum(0)
-    return 12 * dispersion / advection * spread[None]
+    return (weights * (slopes - (weights * slopes).sum(0)).square()).sum(0)
 
 
 def steepness(speed: Number, dispersion: Number) -> float:

@@ -48,17 +48,17 @@ def two_solitons(
         raise ValueError(f"solitons must differ in amplitude or speed, got {amplitudes} and {speeds}")
     x = grid.coordinates()[0] - grid.lengths[0] / 2
     logs = [a * (x - p) + 1j * (a * a * time / 2 + f) for a, p, f in zip(exponents, positions, phases, strict=True)]
-    # Each row is divided by |g_j| or 1 / |g_j|, the larger, so that nothing overflows.
-    scales = [log.real.abs() for log in logs]
+    # Rows and unknowns are scaled so that no term exceeds one.
+    rows, columns = ([torch.exp(-(sign * log.real).clamp(min=0)) for log in logs] for sign in (-1, 1))
 
     def entry(j: int, k: int) -> Tensor:
-        terms = torch.exp(-logs[j] - scales[j]) + torch.exp(logs[k].conj() - scales[j])
-        return terms / (exponents[j] + exponents[k].conjugate())
+        down, up = -logs[j] - (-logs[j].real).clamp(min=0), logs[k].conj() - logs[k].real.clamp(min=0)
+        sum_of_both = torch.exp(down) * columns[k] + torch.exp(up) * rows[j]
+        return sum_of_both / (exponents[j] + exponents[k].conjugate())
 
-    determinant = entry(0, 0) * entry(1, 1) - entry(0, 1) * entry(1, 0)
-    first = (entry(1, 1) - entry(1, 0)) * torch.exp(-scales[0])
-    second = (entry(0, 0) - entry(0, 1)) * torch.exp(-scales[1])
-    return channels((first + second) / determinant, grid)
+    first = (entry(1, 1) * rows[0] - entry(0, 1) * rows[1]) * columns[0]
+    second = (entry(0, 0) * rows[1] - entry(1, 0) * rows[0]) * columns[1]
+    return channels((first + second) / (entry(0, 0) * entry(1, 1) - entry(0, 1) * entry(1, 0)), grid)
 
 
 def plane_wave(
