@@ -4,11 +4,12 @@ from typing import Any
 
 from .blocks import GenerationError
 from .certificate import Certificate, CertificateError, certify
+from .certificate_recipe import CertificateRecipe
 from .files import DatasetError
 from .generation import ensure_dataset
 from .metadata import DatasetMetadata, Statistics
 from .open_source import open_source
-from .recipe import CertificateRecipe, Recipe, load_recipe
+from .recipe import Recipe, load_recipe
 from .statistics import compute_statistics
 from .trajectory_dataset import TrajectoryDataset
 from .verify import Check, verify_dataset

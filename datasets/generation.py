@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .blocks import GenerationError, find_block, load_block, single_thread, store_blocks
-from .certificate import Certificate, CertificateError, accept, certify
+from .certificate import Certificate, CertificateError, accept, certify, summary
 from .files import DatasetError
 from .finish import shard_indices, shard_is_sound, write_manifest
 from .generated import GeneratedSource
@@ -83,7 +83,8 @@ def ensure_dataset(recipe: Recipe, root: str | Path, *, workers: int | None = No
 
 def _generate(recipe: Recipe, folder: Path, workers: int | None, overwrite: bool) -> None:
     partial = folder / PARTIAL
-    state = claim(recipe, folder, overwrite)
+    # A recipe of which nothing was finished, whatever stopped it, keeps its name from no other.
+    state = claim(recipe, folder, overwrite or not _anything_finished(folder))
     provenance = {"versions": state["versions"], "certificate": _certificate(recipe, partial), **recipe.words()}
     missing = [
         (split, number)
@@ -109,6 +110,13 @@ def _generate(recipe: Recipe, folder: Path, workers: int | None, overwrite: bool
     write_manifest(recipe, folder, provenance)
     shutil.rmtree(partial)
     log.info("dataset %s is complete", folder)
+
+
+def _anything_finished(folder: Path) -> bool:
+    """Whether the folder holds a manifest, a shard, a block or anything else that is not the start of a generation."""
+    strange = {path.name for path in folder.iterdir()} - {PARTIAL, "data"}
+    files = any(path.is_file() for path in (folder / "data").rglob("*"))
+    return bool(strange) or files or any((folder / PARTIAL).glob("*.block"))
 
 
 def _assemble(
@@ -150,12 +158,14 @@ def _certificate(recipe: Recipe, partial: Path) -> dict[str, Any] | None:
     path = partial / CERTIFICATE
     if path.is_file():
         stored = json.loads(path.read_text())
-        certificate = None if stored is None else Certificate(**stored)
+        certificate = None if stored is None else Certificate.from_dict(stored)
     else:
         with single_thread():
             certificate = certify(recipe)
         text = canonical_json(None if certificate is None else certificate.to_dict())
         atomic_write(path, text.encode(), partial / f"{CERTIFICATE}.{os.getpid()}.tmp")
+    if certificate is not None:
+        log.info("certificate of %s: %s", recipe.name, summary(certificate))
     for warning in accept(certificate, recipe):
         log.warning("%s", warning)
     return None if certificate is None else certificate.to_dict()

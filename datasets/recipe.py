@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from rollwave.solvers import Equation, Grid, InitialCondition, Stepper
-from rollwave.solvers.simulate import steps_in
+from rollwave.solvers.steps import steps_in
 
+from .certificate_recipe import CertificateRecipe
 from .files import DatasetError
 from .instantiate import checked_values, class_name, describe, instantiate, locate
 from .layout import MANIFEST, read_manifest
@@ -19,21 +20,6 @@ from .metadata import SPLITS
 COMPRESSIONS = (None, "gzip", "lzf")
 # Keys that say something about the trajectories and decide nothing.
 WORDS = ("source", "differences")
-
-
-@dataclass(frozen=True, kw_only=True)
-class CertificateRecipe:
-    """How the truth is checked, see `certificate.py`.
-
-    Attributes:
-        samples: trajectories; 0 for no certificate.
-        horizon: time over which errors are measured; for a chaotic system a few Lyapunov times.
-        tolerance: relative error beyond which nothing is written; None to warn beyond 1e-3.
-    """
-
-    samples: int = 4
-    horizon: float | None = None
-    tolerance: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +81,8 @@ class Recipe:
         for key in ("frames", "block", "trajectories_per_file", "space_stride", "train"):
             if getattr(self, key) < 1:
                 raise ValueError(f"{key} must be at least 1, got {getattr(self, key)}")
-        if min(self.valid, self.test, self.certificate.samples, self.seed) < 0:
-            raise ValueError("valid, test, seed and certificate.samples must not be negative")
+        if min(self.valid, self.test, self.seed) < 0:
+            raise ValueError("valid, test and seed must not be negative")
         if any(points % self.space_stride for points in self.points):
             raise ValueError(f"space_stride must divide points = {self.points}, got {self.space_stride}")
         if self.compression not in COMPRESSIONS:
@@ -107,14 +93,7 @@ class Recipe:
         initial = self.build_initial_condition()
         steps_in(self.interval, self.dt, "interval")
         steps_in(self.warmup, self.dt, "warmup")
-        horizon = self.certificate.horizon
-        if self.certificate.samples and horizon is not None:
-            intervals = max(1, round(horizon / self.interval))
-            if abs(horizon - intervals * self.interval) > 1e-9 * horizon:
-                raise ValueError(
-                    f"certificate.horizon must be a multiple of interval = {self.interval}, got {horizon}; the nearest "
-                    f"is {intervals * self.interval:g}"
-                )
+        self.certificate.check(self.interval)
         object.__setattr__(self, "equation", describe(equation))
         object.__setattr__(self, "initial_condition", describe(initial))
         object.__setattr__(self, "stepper", class_name(scheme))

@@ -75,7 +75,12 @@ def _remove_temporary(folder: Path) -> None:
 
 
 def refuse_difference(found: dict[str, Any], recipe: Recipe, folder: Path) -> None:
-    """Raise `ValueError` if the folder was made from another recipe, naming the keys that differ."""
+    """Raise `ValueError` if the folder was made from another recipe, naming the keys that differ.
+
+    A recipe of an older version means by a key that it lacks what that key is by default.
+    """
+    with contextlib.suppress(ValueError):
+        found = Recipe.from_dict(found).to_dict()
     differing = differing_keys(found, recipe.to_dict())
     if differing:
         rows = "\n".join(f"  {key}: {there!r} there, {asked!r} asked" for key, (there, asked) in differing.items())

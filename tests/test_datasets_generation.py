@@ -350,7 +350,7 @@ def test_who_waited_for_a_folder_that_was_abandoned_holds_the_new_one(tmp_path: 
 
 def test_truth_that_misses_its_tolerance_is_not_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     wanted = {"samples": 2, "horizon": 2.0, "tolerance": 1e-7}
-    with pytest.raises(CertificateError, match=r"(?s)misses certificate.tolerance = 1e-07.*dataset.dt.*dataset.points"):
+    with pytest.raises(CertificateError, match=r"(?s)misses the limits.* > 1e-07.*dataset.dt.*dataset.points"):
         ensure_dataset(tiny(certificate=wanted), tmp_path, workers=1)
     assert list(tmp_path.iterdir()) == []
     ensure_dataset(tiny(certificate=wanted | {"tolerance": None}, points=[16]), tmp_path, workers=1)
