@@ -9,6 +9,7 @@ from .figures import drifts, error_growth, spectra
 from .panels import animation, rollout_panels
 from .rollout import Results
 from .style import Scale, style
+from .views import value_densities, wave_view
 
 
 def illustrate(
@@ -48,6 +49,18 @@ def illustrate(
         if drift := drifts(curves, scale):
             drift.savefig(output / "invariants.png")
             captions["invariants.png"] = "Integrals over the domain: relative difference from the truth's."
+        examples = {name: results[name].example for name in ("model", "solver") if name in results}
+        examples["truth"] = truth.example
+        value_densities(examples, scale).savefig(output / "densities.png")
+        captions["densities.png"] = "First rollout of the split: how often each value occurs, over all its frames."
+        if "wave_entropy" in curves["model"]:
+            entropy = {name: curves[name]["wave_entropy"] for name in examples if name in curves}
+            entropy["truth"] = truth.measurement.curves["wave_entropy"]
+            wave_view(examples, entropy, scale).savefig(output / "waves.png")
+            captions["waves.png"] = (
+                "Left: path of the first rollout through phase space, in the middle of the box, from the dot on. "
+                "Right: over how much of the box the density is spread (see Shannon entropy)."
+            )
         if moving:
             animation(model.example, truth.example, scale, output / f"rollout.{moving}")
             captions[f"rollout.{moving}"] = "First rollout of the split, in motion."

@@ -1,6 +1,7 @@
 """Everything that is measured on a batch of rollouts, frame by frame and rollout by rollout."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -8,7 +9,8 @@ from torch import Tensor
 
 from rollwave.solvers import Equation, Grid, relative_drift
 
-from . import metrics, spectra
+from . import diagnostics, metrics, spectra
+from .waves import Waves
 
 VALUES = 4_000_000
 """Values of a field measured at once; frames beyond them wait for the next piece."""
@@ -22,7 +24,8 @@ class Measurement:
     """What is known about `n` rollouts of `t` steps.
 
     Attributes:
-        curves: error of each rollout at each step, `[n, t]` under its name.
+        curves: error of each rollout at each step, `[n, t]` under its name; and, as `wave_*` and `budget_*`, not an
+            error but the rollout's own diagnostics.
         scalars: one number for each rollout, `[n]` under its name.
         censored: for the scalars that are times, whether the horizon ended them, `[n]`.
         spectrum: time-averaged energy spectrum, `[n, c, k]`.
@@ -62,9 +65,32 @@ class Ruler:
     grid: Grid | None = None
     threshold: float = 0.5
 
+    @cached_property
+    def waves(self) -> Waves | None:
+        """The wave diagnostics of the equation, if it has any (see `Waves.of`)."""
+        return Waves.of(self.equation, self.grid) if self.equation and self.grid else None
+
     @torch.no_grad()
-    def measure(self, prediction: Float[Tensor, "b t c *space"], truth: Float[Tensor, "b t c *space"]) -> Measurement:
-        """Every curve and scalar of a batch of predicted frames, on the CPU."""
+    def describe(self, u: Float[Tensor, "b t c *space"]) -> dict[str, Float[Tensor, "b t"]]:
+        """The series of `diagnostics.describe`, on the CPU; none where the equation is unknown or has none."""
+        if self.equation is None or self.grid is None:
+            return {}
+        length = max(1, VALUES // u[:, 0].numel())
+        pieces = [diagnostics.describe(piece, self.equation, self.grid, self.waves) for piece in u.split(length, 1)]
+        return {name: torch.cat([piece[name] for piece in pieces], dim=1).cpu() for name in pieces[0]}
+
+    @torch.no_grad()
+    def measure(
+        self,
+        prediction: Float[Tensor, "b t c *space"],
+        truth: Float[Tensor, "b t c *space"],
+        described: dict[str, Float[Tensor, "b t"]] | None = None,
+    ) -> Measurement:
+        """Every curve and scalar of a batch of predicted frames, on the CPU.
+
+        Args:
+            described: `describe(truth)`, where it is at hand.
+        """
         length = max(1, VALUES // truth[:, 0].numel())
         pieces = [
             self._frames(prediction[:, start : start + length], truth[:, start : start + length])
@@ -81,7 +107,13 @@ class Ruler:
         result.scalars |= _summary_of_curves(curves) | {"finite": finite.double()}
         errors = spectra.spectrum_error(spectrum, reference, tuple(truth.shape[3:]))
         result.scalars |= dict(zip(("spectrum_low", "spectrum_mid", "spectrum_high"), errors, strict=True))
+        self._diagnose(result, self.describe(prediction), self.describe(truth) if described is None else described)
         return result
+
+    def _diagnose(self, result: Measurement, own: dict[str, Tensor], true: dict[str, Tensor]) -> None:
+        if self.equation is not None and own:
+            result.scalars |= diagnostics.compare(own, true, self.equation, self.interval)
+            result.curves |= {name: series for name, series in own.items() if name != "wave_probe"}
 
     def _frames(self, prediction: Tensor, truth: Tensor) -> dict[str, Tensor]:
         low, mid, high = spectra.band_error(prediction, truth)

@@ -46,17 +46,21 @@ def record(
     notes: list[str],
 ) -> dict[str, Any]:
     """Everything that is known after an evaluation, safe for JSON (see `json_safe`)."""
-    metadata, equation = circumstances.windows.metadata, circumstances.ruler.equation
+    metadata, ruler, equation = circumstances.windows.metadata, circumstances.ruler, circumstances.ruler.equation
     dataset = metadata.to_dict() | {"has_recipe": metadata.equation_config is not None}
     return dict(
         json_safe(
             {
-                "dataset": dataset | {"conserved": list(equation.conserved) if equation else []},
+                "dataset": dataset
+                | {
+                    "conserved": list(equation.conserved) if equation else [],
+                    "wave_density": ruler.waves.density if ruler.waves else None,
+                },
                 "emulator": _describe(circumstances.emulator),
                 "protocol": _protocol(circumstances),
                 "environment": {"device": _device_name(circumstances.device), "versions": package_versions()},
                 "candidates": {n: _candidate(result, metadata.lyapunov_exponent) for n, result in results.items()},
-                "truth": {"spectrum": summarise(truth.measurement.spectrum)},
+                "truth": _truth(truth),
                 "survival": asdict(survival) if survival else None,
                 "notes": notes,
             }
@@ -77,6 +81,21 @@ def _protocol(circumstances: Circumstances) -> dict[str, Any]:
         "sigma": list(ruler.sigma),
         "threshold": ruler.threshold,
         "command": circumstances.command,
+    }
+
+
+def _truth(truth: Results) -> dict[str, Any]:
+    """What is known of the truth alone: its spectrum, its own diagnostics, and how far it closes its budgets."""
+    measured, own = truth.measurement, ("wave_", "budget_")
+    budgets = {name: value for name, value in measured.scalars.items() if name.startswith("budget_")}
+    return {
+        "spectrum": summarise(measured.spectrum),
+        "curves": {name: summarise(value) for name, value in measured.curves.items() if name.startswith(own)},
+        "scalars": {
+            name: summarise(value) | {"values": value.tolist()}
+            for name, value in budgets.items()
+            if not name.endswith("_error")
+        },
     }
 
 

@@ -3,12 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-COLUMNS = {
-    "model": "model",
-    "persistence": "persistence",
-    "climatology": "climatology",
-    "solver": "perturbed solver",
-}
+from . import diagnostic_tables
+from .tables import COLUMNS, cell, lay_out, number
 
 DEFINITIONS = {
     "nRMSE": "`||p - u|| / ||u||` over channels and space. Two independent fields of zero mean: about 1.4.",
@@ -55,15 +51,17 @@ def render(metrics: Mapping[str, Any], figures: Mapping[str, str]) -> str:
         figures: captions by file name.
     """
     dataset, emulator, protocol = metrics["dataset"], metrics["emulator"], metrics["protocol"]
+    meanings = DEFINITIONS | diagnostic_tables.definitions(metrics)
     parts = [
         f"# {emulator['network']} on {dataset['name']}",
         _opening(dataset, emulator, protocol),
         table(metrics),
+        *diagnostic_tables.sections(metrics),
         *_survival(metrics["survival"]),
         *(f"- {note}" for note in metrics["notes"]),
         *(f"![{caption}]({file})\n\n{caption}" for file, caption in figures.items()),
         "## How to read it",
-        "\n".join(f"- **{name}**: {text}" for name, text in DEFINITIONS.items()),
+        "\n".join(f"- **{name}**: {text}" for name, text in meanings.items()),
         READING,
         "## Facts",
         _facts(metrics),
@@ -112,32 +110,18 @@ def rows(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
 def table(metrics: Mapping[str, Any]) -> str:
     """The summary of an evaluation, one row a scalar, the model beside what needs no training."""
     candidates = {name: metrics["candidates"][name] for name in COLUMNS if name in metrics["candidates"]}
-    lines = ["| | " + " | ".join(COLUMNS[name] for name in candidates) + " |", "|---|" + "---|" * len(candidates)]
-    for key, heading in rows(metrics):
-        cells = (cell(candidate["scalars"][key]) for candidate in candidates.values())
-        lines.append(f"| {heading} | " + " | ".join(cells) + " |")
-    finite = (f"{100 * candidate['fraction_finite']:.4g} %" for candidate in candidates.values())
-    lines.append("| finite at the end | " + " | ".join(finite) + " |")
+    lines = [
+        (heading, [cell(candidate["scalars"][key]) for candidate in candidates.values()])
+        for key, heading in rows(metrics)
+    ]
+    finite = [f"{100 * candidate['fraction_finite']:.4g} %" for candidate in candidates.values()]
     batch = candidates["model"]["seconds_per_step_batch"]
-    timed = (
+    timed = [
         number(candidate["seconds_per_step"] * 1e3) if name in ("model", "solver") else "-"
         for name, candidate in candidates.items()
-    )
-    lines.append(f"| milliseconds per step, batch of {batch} | " + " | ".join(timed) + " |")
-    return "\n".join(lines)
-
-
-def cell(entry: Mapping[str, Any]) -> str:
-    """`median [q25, q75]`, the median marked where the horizon cut it off."""
-    mark = ">= " if entry.get("censored", 0.0) >= 0.5 else ""
-    return f"{mark}{number(entry['median'])} [{number(entry['q25'])}, {number(entry['q75'])}]"
-
-
-def number(value: float | str | None) -> str:
-    """Three digits."""
-    if value is None:
-        return "-"
-    return value if isinstance(value, str) else f"{value:.3g}"
+    ]
+    lines += [("finite at the end", finite), (f"milliseconds per step, batch of {batch}", timed)]
+    return lay_out(candidates, lines)
 
 
 def _survival(survival: Mapping[str, Any] | None) -> list[str]:

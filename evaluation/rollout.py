@@ -74,7 +74,8 @@ def run(
     for number, batch in enumerate(batches):
         given, truth = batch[:, :history].to(device), batch[:, history:].to(device)
         steps = truth.shape[1]
-        parts["truth"].append(ruler.measure(truth, truth))
+        described = ruler.describe(truth)
+        parts["truth"].append(ruler.measure(truth, truth, described))
         examples.setdefault("truth", truth[0].cpu())
         for name, forecast in list(alive.items()):
             try:
@@ -86,7 +87,7 @@ def run(
                 log.warning(notes[-1])
                 del alive[name]
                 continue
-            parts[name].append(ruler.measure(prediction, truth))
+            parts[name].append(ruler.measure(prediction, truth, described))
             seconds[name].append((len(given), elapsed / steps))
             examples.setdefault(name, prediction[0].float().cpu())
         log.info("%d rollouts of %d steps measured", sum(len(m.spectrum) for m in parts["truth"]), steps)
