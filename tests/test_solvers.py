@@ -14,16 +14,22 @@ import torch
 
 import rollwave.solvers
 from rollwave.solvers import (
+    ETDRK2,
+    ETDRK4,
     Equation,
     Grid,
     KleinGordon,
+    KortewegDeVries,
     Linear,
     Phi4,
+    Reversible,
     Semilinear,
     Separable,
     SineGordon,
     Split,
     Stepper,
+    StoermerVerlet,
+    Strang,
     relative_drift,
     simulate,
 )
@@ -48,8 +54,9 @@ EQUATIONS, STEPPERS = found(Equation), found(Stepper)
 
 
 def instances():
-    """Every equation with its defaults, and Klein-Gordon with every potential."""
+    """Every equation with its defaults, Klein-Gordon with every potential, Korteweg-de Vries also with damping."""
     cases = {name: equation() for name, equation in EQUATIONS.items()}
+    cases["KortewegDeVriesDamped"] = KortewegDeVries(advection=1.0, viscosity=0.05, hyperviscosity=0.01)
     return cases | {f"KleinGordon{type(v).__name__}": KleinGordon(v) for v in (Linear(), Phi4(), SineGordon())}
 
 
@@ -64,8 +71,10 @@ def box(equation, points=32):
 
 
 def test_the_folder_holds_what_the_project_promises():
-    assert set(EQUATIONS) == {"Burgers", "KleinGordon", "KuramotoSivashinsky", "NavierStokes", "NonlinearSchrodinger"}
-    assert set(STEPPERS) == {"ETDRK2", "ETDRK4", "StoermerVerlet", "Strang"}
+    conservative = {"KleinGordon", "KortewegDeVries", "NonlinearSchrodinger"}
+    damped = {"Burgers", "KuramotoSivashinsky", "NavierStokes", "VectorBurgers"}
+    assert set(EQUATIONS) == conservative | damped
+    assert {"ETDRK2", "ETDRK4", "StoermerVerlet", "Strang"} <= set(STEPPERS)
     assert set(EQUATIONS) | set(STEPPERS) <= set(rollwave.solvers.__all__)
 
 
@@ -85,8 +94,8 @@ def test_an_equation_declares_itself(name):
 @pytest.mark.parametrize("name", STEPPERS)
 def test_a_stepper_declares_itself(name):
     stepper = STEPPERS[name]
-    assert stepper.order in (2, 4)
-    assert stepper.requires in (Semilinear, Split, Separable)
+    assert stepper.order in (2, 4, 6, 8)
+    assert stepper.requires in (Semilinear, Split, Reversible, Separable)
     assert any(isinstance(equation, stepper.requires) for equation in INSTANCES.values())
 
 
@@ -120,7 +129,8 @@ def test_what_an_equation_conserves_has_no_tendency_and_what_it_budgets_adds_up(
     equation = INSTANCES[name]
     grid = box(equation, 64)
     u = equation.initial_condition(grid, batch=2, seed=1)
-    budgets = {"energy": getattr(equation, "budget", None), "enstrophy": getattr(equation, "enstrophy_budget", None)}
+    names = {"energy": "budget", "enstrophy": "enstrophy_budget", "momentum": "momentum_budget"}
+    budgets = {integral: getattr(equation, budget, None) for integral, budget in names.items()}
     tendency = equation.tendency(u, grid)
     rates = torch.func.jvp(lambda v: equation.invariants(v, grid), (u,), (tendency,))[1]
     values = equation.invariants(u, grid)
@@ -139,7 +149,7 @@ def test_what_an_equation_conserves_has_no_tendency_and_what_it_budgets_adds_up(
 def test_a_short_run_keeps_what_the_equation_declares_conserved_and_nothing_else(name):
     equation = INSTANCES[name]
     grid = box(equation, 64)
-    u = simulate(equation, grid, equation.initial_condition(grid, batch=2, seed=1), interval=0.25, frames=2, dt=0.0025)
+    u = simulate(equation, grid, equation.initial_condition(grid, batch=2, seed=1), interval=0.25, frames=2, dt=0.00125)
     values, sizes = equation.invariants(u, grid), equation.invariant_sizes(u, grid)
     drifts = {key: relative_drift(value - value[:, :1], sizes[key]).abs().max() for key, value in values.items()}
     assert equation.conserved
@@ -207,7 +217,9 @@ def test_float32_fields_give_float32_trajectories_of_the_same_flow(name, stepper
         simulate(equation, grid, u, interval=0.05, frames=2, dt=0.005, stepper=stepper) for u in (u0.float(), u0)
     )
     assert single.dtype == torch.float32
-    assert (single - double).abs().max() < 3e-6 * double.abs().max()
+    # Compositions also step backward: the substeps of a step add up to several steps, and so do their roundings.
+    limit = 3e-6 if stepper in (ETDRK2, ETDRK4, StoermerVerlet, Strang) else 1e-5
+    assert (single - double).abs().max() < limit * double.abs().max()
     assert equation.initial_condition(grid.to(torch.float32), batch=1).dtype == torch.float32
 
 
