@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 from rollwave.datasets import Recipe, ensure_dataset, open_source
 from rollwave.evaluation import Settings, evaluate, load_emulator
+from rollwave.evaluation.diagnostic_tables import WAVES, budget_table, wave_table
 from rollwave.evaluation.report import number, rows
+from rollwave.evaluation.waves import SERIES
 from rollwave.operators import FNO, Emulator, EmulatorMetadata, Normalizer
 from rollwave.solvers import Grid, KleinGordon, Linear
 
@@ -116,6 +118,68 @@ def test_the_table_shows_the_numbers_of_metrics_json(report: tuple[Path, dict[st
     assert ">= 5.25" in (output / "report.md").read_text()
 
 
+def test_every_candidate_has_wave_diagnostics_in_a_table_of_their_own(report: tuple[Path, dict[str, Any]]) -> None:
+    output, metrics = report
+    assert metrics["dataset"]["wave_density"] == "energy"
+    text = (output / "report.md").read_text()
+    assert text.count("**Wave diagnostics of the energy density**") == 1
+    assert "**Budgets**" not in text
+    table = wave_table(metrics).splitlines()
+    assert wave_table(metrics) in text
+    # 21 frames afford patterns of two.
+    assert [line.split("|")[1].strip() for line in table[2:]] == list(WAVES.values())
+    scalars = {name: candidate["scalars"] for name, candidate in metrics["candidates"].items()}
+    # A factor changes no distribution; the peak grows with its square, 1.01^(2 step) for each of 21 steps.
+    assert scalars["model"]["wave_entropy_error"]["median"] < 1e-5
+    growth = sum(1.01 ** (2 * step) - 1 for step in range(1, 22)) / 21
+    assert scalars["model"]["wave_peak_error"]["median"] == pytest.approx(growth, rel=0.1)
+    assert scalars["model"]["wave_peak_delta"]["median"] > 0.1
+    assert scalars["solver"]["wave_entropy_error"]["median"] < 1e-5
+    assert abs(scalars["solver"]["wave_entropy_delta"]["median"]) < 0.05
+    # Climatology is nearly constant in space: spread over all of the box, more than any truth.
+    assert scalars["climatology"]["wave_entropy_delta"]["median"] == 1
+    assert set(metrics["truth"]["curves"]) == {f"wave_{name}" for name in SERIES}
+    assert max(metrics["truth"]["curves"]["wave_entropy"]["median"]) < math.log(10)
+
+
+def test_budgets_stand_beside_those_of_the_truth(tmp_path: Path) -> None:
+    burgers = recipe(name="fronts", equation={"_target_": "rollwave.solvers.Burgers"}, lengths=(6.0,), interval=0.1)
+    folder = ensure_dataset(burgers, tmp_path / "data", workers=1)
+    metrics = evaluate(emulator_of(folder, nn.Identity()), folder, output=tmp_path, settings=Settings(device="cpu"))
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in budget_table(metrics).splitlines()]
+    assert rows[0] == ["", "truth", "model", "persistence", "climatology", "perturbed solver"]
+    headings = ["energy: dissipation, mean", "energy: dissipation, relative error", "energy: residual"]
+    assert [row[0] for row in rows[2:]] == headings
+    assert rows[3][1] == "-"
+    truth, candidates = metrics["truth"]["scalars"], metrics["candidates"]
+    # A model that repeats its input is persistence.
+    assert rows[3][2] == rows[3][3]
+    assert truth["budget_energy_dissipation_mean"]["median"] < 0
+    assert truth["budget_energy_residual"]["median"] < 1e-3
+    assert candidates["solver"]["scalars"]["budget_energy_residual"]["median"] < 1e-3
+    assert candidates["persistence"]["scalars"]["budget_energy_residual"]["median"] > 0.1
+    text = (tmp_path / "report.md").read_text()
+    assert "**Budgets**" in text
+    assert "Wave diagnostics" not in text
+    assert not (tmp_path / "waves.png").exists()
+    # Results that were kept without the truth, or before there were budgets, still have tables.
+    assert budget_table({key: metrics[key] for key in ("candidates", "dataset")}).startswith("| | model |")
+    for candidate in candidates.values():
+        scalars = candidate["scalars"]
+        candidate["scalars"] = {key: scalars[key] for key in scalars if not key.startswith("budget_")}
+    assert budget_table(metrics) == wave_table(metrics) == ""
+
+
+def test_terms_that_are_zero_everywhere_are_left_out() -> None:
+    zero, one = ({"q25": value, "median": value, "q75": value} for value in (0.0, 1.0))
+    terms = {"budget_energy_drag_mean": zero, "budget_energy_drag_error": zero, "budget_energy_residual": zero}
+    metrics = {"candidates": {"model": {"scalars": terms}, "persistence": {"scalars": terms}}}
+    assert "drag" not in budget_table(metrics)
+    assert "residual" in budget_table(metrics)
+    metrics["candidates"]["persistence"] = {"scalars": terms | {"budget_energy_drag_mean": one}}
+    assert "energy: drag, mean" in budget_table(metrics)
+
+
 def test_an_emulator_of_another_box_is_refused(dataset: Path, tmp_path: Path) -> None:
     emulator = emulator_of(dataset, ExactWaves(1.0), lengths=(20.0,))
     with pytest.raises(ValueError, match=r"lengths \(20\.0,\), the data has \(10\.0,\)"):
@@ -143,7 +207,8 @@ def test_facts_are_reported(report: tuple[Path, dict[str, Any]], dataset: Path) 
 def test_figures_decode_and_are_not_blank(report: tuple[Path, dict[str, Any]]) -> None:
     output, _ = report
     text = (output / "report.md").read_text()
-    names = ["rollout_phi.png", "rollout_phi_t.png", "error_growth.png", "spectra.png", "invariants.png", "rollout.gif"]
+    names = ["rollout_phi.png", "rollout_phi_t.png", "error_growth.png", "spectra.png", "invariants.png"]
+    names += ["densities.png", "waves.png", "rollout.gif"]
     assert re.findall(r"\]\(([\w.]+)\)", text) == names
     for name in names:
         with Image.open(output / name) as image:
