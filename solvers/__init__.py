@@ -2,6 +2,7 @@
 
 from .burgers import Burgers
 from .certificate import Certificate, certify
+from .dormand_prince import DormandPrince853
 from .equation import Equation, Reversible, Semilinear, Separable, Split, relative_drift
 from .etdrk import ETDRK2, ETDRK4
 from .forcing import DiagonalForcing
@@ -42,6 +43,7 @@ __all__ = [
     "Burgers",
     "Certificate",
     "DiagonalForcing",
+    "DormandPrince853",
     "Equation",
     "Forcing",
     "GaussianRandomField",
