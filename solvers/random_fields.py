@@ -4,7 +4,6 @@ A random field is a finite Fourier sum (or a formula) whose numbers are drawn fi
 grid nor the batch. Each sample has its own generator, seeded by `(seed, index of the trajectory)`.
 """
 
-import math
 from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
 
@@ -68,20 +67,16 @@ def lattice(modes: int, ndim: int) -> Float[Tensor, "*modes d"]:
 
 
 def fourier_sum(coefficients: Complex[Tensor, "*modes"], grid: Grid) -> Complex[Tensor, "*space"]:
-    """`sum_m c_m exp(2 pi i m . x / L)` over the cube of modes, at the grid's points, one axis after the other."""
+    """`sum_m c_m exp(2 pi i m . x / L)` over the cube of modes, at the grid's points."""
     modes = coefficients.shape[0] // 2
     if 2 * modes >= min(grid.points):
         raise ValueError(
             f"{modes} modes need more than {2 * modes} points on every axis, got {grid.points}; refine the grid"
         )
-    m = torch.arange(-modes, modes + 1, dtype=torch.float64)
-    field = coefficients
-    for n in grid.points:
-        # m j / N is reduced to [0, 1) in integers, so that equal points of two grids see equal phases.
-        turns = torch.outer(m, torch.arange(n, dtype=torch.float64)).remainder(n) / n
-        waves = torch.polar(torch.ones_like(turns), 2 * math.pi * turns)
-        field = torch.tensordot(field, waves, dims=([0], [0]))
-    return field
+    m = torch.arange(-modes, modes + 1)
+    spectrum = torch.zeros(grid.points, dtype=coefficients.dtype)
+    spectrum[torch.meshgrid(*[m % n for n in grid.points], indexing="ij")] = coefficients
+    return torch.fft.ifftn(spectrum, norm="forward")
 
 
 def unit_variance(amplitude: Float[Tensor, "*modes"]) -> Float[Tensor, "*modes"]:
