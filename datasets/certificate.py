@@ -93,8 +93,8 @@ def accept(certificate: Certificate | None, recipe: Recipe) -> list[str]:
     if complaints and wanted.tolerance is not None:
         reasons = "\n  ".join(complaints)
         raise CertificateError(
-            f"dataset '{recipe.name}' was not written, its truth misses the limits of dataset.certificate:\n  {reasons}\n"
-            "  or, for a chaotic system, shorten dataset.certificate.horizon to a few Lyapunov times"
+            f"dataset '{recipe.name}' was not written, its truth misses the limits of dataset.certificate:\n  "
+            f"{reasons}\n  or, for a chaotic system, shorten dataset.certificate.horizon to a few Lyapunov times"
         )
     return complaints
 

@@ -22,11 +22,9 @@ import torch
 from test_datasets import TINY, stored, tiny
 
 from rollwave.datasets import (
-    CertificateError,
     GenerationError,
     Recipe,
     TrajectoryDataset,
-    certify,
     ensure_dataset,
     load_recipe,
 )
@@ -348,28 +346,31 @@ def test_who_waited_for_a_folder_that_was_abandoned_holds_the_new_one(tmp_path: 
     assert set(holders) == {folder.stat().st_ino}
 
 
-def test_truth_that_misses_its_tolerance_is_not_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    wanted = {"samples": 2, "horizon": 2.0, "tolerance": 1e-7}
-    with pytest.raises(CertificateError, match=r"(?s)misses the limits.* > 1e-07.*dataset.dt.*dataset.points"):
-        ensure_dataset(tiny(certificate=wanted), tmp_path, workers=1)
-    assert list(tmp_path.iterdir()) == []
-    ensure_dataset(tiny(certificate=wanted | {"tolerance": None}, points=[16]), tmp_path, workers=1)
-    assert "raise dataset.points" in caplog.text
+def test_a_recipe_that_cannot_be_computed_leaves_the_name_free(tmp_path: Path) -> None:
+    impossible = tiny(initial_condition={"_target_": "rollwave.solvers.RandomFourierSeries", "modes": 40})
+    with pytest.raises(ValueError, match="40 modes need more than 80 points"):
+        ensure_dataset(impossible, tmp_path, workers=1)
+    folder = ensure_dataset(tiny(), tmp_path, workers=1)
+    assert load_recipe(folder) == tiny()
 
 
-def test_the_certificate_falls_with_the_step_and_the_grid() -> None:
-    wanted = {"samples": 2, "horizon": 2.0}
-    coarse = certify(tiny(certificate=wanted))
-    fine = certify(tiny(certificate=wanted, dt=0.05))
-    dense = certify(tiny(certificate=wanted, points=[64]))
-    assert coarse is not None
-    assert fine is not None
-    assert dense is not None
-    # ETDRK4 shows order three to four at these steps.
-    assert 6 < coarse.step_error / fine.step_error < 20
-    assert dense.grid_error < 1e-3 * coarse.grid_error
-    assert dense.spectral_tail < 1e-3 * coarse.spectral_tail
-    assert coarse.invariant_drift["mass"] < 1e-12
+def test_an_error_after_the_first_block_leaves_it_to_its_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: dict[str, str]
+) -> None:
+    def fails(recipe: Recipe, split: str, number: int) -> np.ndarray:
+        if number == 1:
+            raise ValueError("cosmic ray")
+        return compute_block(recipe, split, number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rollwave.datasets.blocks.compute_block", fails)
+        with pytest.raises(ValueError, match="cosmic ray"):
+            ensure_dataset(tiny(trajectories_per_file=5), tmp_path, workers=1)
+    with pytest.raises(ValueError, match="seed: 0 there, 3 asked"):
+        ensure_dataset(tiny(trajectories_per_file=5, seed=3), tmp_path, workers=1)
+    assert len(list((tmp_path / "tiny/.partial").glob("*.block"))) == 1
+    ensure_dataset(tiny(), tmp_path, workers=1, overwrite=True)
+    assert contents(tmp_path / "tiny") == undisturbed
 
 
 def test_files_say_where_every_trajectory_came_from(tmp_path: Path) -> None:
@@ -421,6 +422,9 @@ def test_words_about_a_dataset_are_stored_in_every_file_and_make_no_other_datase
         ({"dt": 0.3}, "dt must divide interval = 0.5"),
         ({"space_stride": 3}, r"space_stride must divide points = \(32,\), got 3"),
         ({"dt": "small"}, "dt must be of type float, got 'small'"),
+        ({"certificate": {"tail": 0}}, "certificate.tail must be positive or null, got 0.0"),
+        ({"certificate": {"samples": -1}}, "certificate.samples must not be negative, got -1"),
+        ({"certificate": {"horizon": 0.7}}, r"certificate.horizon must be a multiple of interval = 0.5.* is 0.5"),
         ({"source": 1976}, "source must be of type str, got 1976"),
         ({"train": 1.5}, "train must be of type int, got 1.5"),
         ({"frames": 0}, "frames must be at least 1, got 0"),

@@ -202,15 +202,32 @@ def test_verification_finds_truth_that_its_recipe_does_not_make(
     assert len(failures(verify_dataset(original, samples=1, tolerance=1e-7))) == 3
 
 
-def test_a_certificate_that_was_beautified_is_found(folder: Path) -> None:
-    import json
-
+def certificate_check(folder: Path, **changes: object) -> Check:
+    """The check of a certificate that was edited in the manifest, None for a key that is not there."""
     manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["certificate"]["grid_error"] /= 100
+    stated = manifest["certificate"] | changes
+    manifest["certificate"] = {key: value for key, value in stated.items() if value is not None}
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    found = failures(verify_dataset(folder, samples=1))
-    assert [check.subject for check in found] == ["certificate"]
-    assert "grid_error is" in found[0].detail
+    checks = list(verify_dataset(folder, samples=1))
+    assert [check.subject for check in checks if not check.passed] in ([], ["certificate"])
+    return checks[-1]
+
+
+def test_a_certificate_that_was_beautified_is_found(folder: Path) -> None:
+    stated = json.loads((folder / "manifest.json").read_text())["certificate"]
+    beautified = certificate_check(folder, grid_error=stated["grid_error"] / 100)
+    assert not beautified.passed
+    assert "grid_error is" in beautified.detail
+    budget = certificate_check(folder, grid_error=stated["grid_error"], budget_error={"energy": 1e-3})
+    assert not budget.passed
+    assert "budget_error of energy is" in budget.detail
+
+
+def test_verification_prints_the_certificate_also_of_older_versions(folder: Path) -> None:
+    check = certificate_check(folder, budget_error=None, predictable=None, dt=None, tolerance=None)
+    assert check.passed
+    for words in ("step error", "grid error", "budgets within", "spectral tail", "over 1 time units"):
+        assert words in check.detail
 
 
 def program(root: Path) -> ModuleType:

@@ -1,0 +1,314 @@
+"""Certificates: measured errors are the true ones where those are known, and what misses a tolerance is named."""
+
+import json
+import math
+import warnings
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+
+from rollwave.solvers import (
+    ETDRK2,
+    ETDRK4,
+    Burgers,
+    Certificate,
+    Grid,
+    KolmogorovForcing,
+    KuramotoSivashinsky,
+    NavierStokes,
+    NonlinearSchrodinger,
+    SimulationError,
+    Strang,
+    certify,
+    simulate,
+)
+from rollwave.solvers.budget import DEGREE, budget_errors, cumulative_integral
+from rollwave.solvers.certificate import frames_below
+from rollwave.solvers.exact import bright_soliton, cole_hopf_wave
+from rollwave.solvers.resolution import DOUBTFUL, UNRESOLVED, highest_modes, spectral_tail
+from rollwave.solvers.simulate import CERTIFIED
+
+BOX = Grid((128,), (2 * math.pi,))
+FLAME = Grid((64,), (22.0,))
+SQUARE = Grid((32, 32), (2 * math.pi,) * 2)
+
+
+def relative(u, exact):
+    """The error of a trajectory `[t, c, n]`, as certificates define it."""
+    return float(((u - exact).norm(dim=2) / u.norm(dim=2).amax(dim=0)).max())
+
+
+@pytest.mark.parametrize(
+    ("scheme", "dt", "share"), [(Strang, 0.02, 3 / 4), (ETDRK2, 0.01, 3 / 4), (ETDRK4, 0.1, 15 / 16)]
+)
+def test_half_the_step_shows_three_quarters_of_a_second_order_error_and_15_16_of_a_fourth(scheme, dt, share):
+    grid, equation = Grid((512,), (40.0,)), NonlinearSchrodinger()
+    exact = torch.stack([bright_soliton(grid, t, turns=2) for t in range(3)])
+    u, found = simulate(equation, grid, exact[:1], interval=1.0, frames=2, dt=dt, stepper=scheme, certify=True)
+    true = relative(u[0], exact)
+    assert 1e-6 < true < 1e-1
+    assert found.step_error == pytest.approx(share * true, rel=0.1)
+    assert found.grid_error < 1e-3 * found.step_error
+
+
+def test_twice_the_grid_shows_the_true_error_of_a_coarse_one():
+    grid, sharp = Grid((48,), (2 * math.pi,)), {"viscosity": 0.05, "amplitude": 0.95}
+    exact = torch.stack([cole_hopf_wave(grid, 0.5 * t, **sharp) for t in range(3)])
+    fine = cole_hopf_wave(Grid((96,), grid.lengths), 0.0, **sharp)
+    run = {"interval": 0.5, "frames": 2, "dt": 0.01}
+    u = simulate(Burgers(0.05), grid, exact[:1], **run)
+    found = certify(Burgers(0.05), grid, exact[:1], fine_u0=fine[None], **run)
+    assert found.grid_error == pytest.approx(relative(u[0], exact), rel=0.1)
+    assert found.grid_error > 1e3 * found.step_error
+
+
+def test_a_front_is_certified_on_the_grid_that_resolves_it_alone():
+    grid = Grid((1024,), BOX.lengths)
+    for equation, there, sound in ((Burgers(0.005), BOX, False), (Burgers(0.02), grid, True)):
+        u0 = equation.initial_condition(there, batch=2)
+        found = simulate(equation, there, u0, interval=0.1, frames=20, dt=0.01, certify=True)[1]
+        complaints = found.complaints(1e-3)
+        assert found.samples == 2
+        assert (found.grid_error < 1e-3) is sound
+        assert (found.predictable == found.horizon) is sound
+        assert any("twice the grid" in line and "points=" in line for line in complaints) is not sound
+        assert any("highest quarter of the modes" in line for line in complaints) is not sound
+        assert not any("dt=" in line for line in complaints)
+
+
+def test_an_initial_function_that_the_grid_aliases_is_seen_where_it_is_given():
+    """`cos 61 x` on 64 points is `cos 3 x`."""
+    coarse, fine = Grid((64,), BOX.lengths), BOX
+    start, fine_start = (torch.cos(61 * grid.coordinates()[0])[None, None] for grid in (coarse, fine))
+    run = {"interval": 0.1, "frames": 2, "dt": 0.01}
+    assert certify(Burgers(0.1), coarse, start, **run).grid_error < 1e-3
+    assert certify(Burgers(0.1), coarse, start, fine_u0=fine_start, **run).grid_error > 0.5
+
+
+def test_a_finer_solution_that_is_lost_is_an_infinite_error_from_the_first_frame_on():
+    u0 = cole_hopf_wave(BOX, 0.0, viscosity=0.05)[None]
+    fine = torch.full((1, 1, 256), 1e200, dtype=torch.float64) * torch.randn(256)
+    found = certify(Burgers(0.05), BOX, u0, fine_u0=fine, interval=0.1, frames=2, dt=0.05)
+    assert (found.grid_error, found.predictable) == (math.inf, 0.0)
+    assert found.step_error < 1e-6
+    assert ["points=" in line for line in found.complaints()] == [True]
+
+
+@pytest.mark.parametrize(
+    ("equation", "grid", "dt", "steps"),
+    [
+        (KuramotoSivashinsky(), FLAME, 0.2, 24),
+        (Burgers(0.1), BOX, 0.04, 24),
+        (NavierStokes(0.05, drag=0.1, forcing=KolmogorovForcing(wavenumber=2)), SQUARE, 0.025, 96),
+    ],
+)
+@pytest.mark.parametrize("scheme", [ETDRK2, ETDRK4])
+def test_budgets_close_to_the_order_of_the_scheme(equation, grid, dt, steps, scheme):
+    u0 = equation.initial_condition(grid, batch=1)
+    u0 = simulate(equation, grid, u0, interval=1.0, frames=1, dt=0.02)[:, -1]
+    coarse, fine = (budget_errors(scheme(equation, grid, dt / n), u0, steps * n) for n in (1, 2))
+    assert set(fine) == ({"energy", "enstrophy"} if grid.ndim == 2 else {"energy"})
+    for name in fine:
+        assert 0 < fine[name] < 1e-3
+        assert abs(math.log2(coarse[name] / fine[name]) - scheme.order) < 0.6
+
+
+def test_the_quadrature_of_a_budget_errs_far_less_than_the_scheme(monkeypatch):
+    """Its error falls like `dt^8`: two degrees less must hardly move the gap that a fourth-order scheme leaves."""
+    equation = KuramotoSivashinsky()
+    u0 = simulate(equation, FLAME, equation.initial_condition(FLAME, batch=1), interval=50.0, frames=1, dt=0.05)[:, -1]
+    scheme = ETDRK4(equation, FLAME, 0.1)
+    gap = budget_errors(scheme, u0, 200)["energy"]
+    monkeypatch.setattr("rollwave.solvers.budget.DEGREE", 5)
+    assert abs(budget_errors(scheme, u0, 200)["energy"] - gap) < 0.02 * gap
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 7, 8, 30])
+def test_the_quadrature_is_exact_for_polynomials_through_its_nodes(steps):
+    degree = min(DEGREE, steps)
+    time = torch.linspace(0.0, 1.5, steps + 1, dtype=torch.float64)
+    integral = cumulative_integral((time**degree + time)[None], 1.5 / steps)[0]
+    assert (integral - (time ** (degree + 1) / (degree + 1) + time**2 / 2)).abs().max() < 1e-11
+    assert (
+        cumulative_integral((time ** (degree + 1))[None], 1.5 / steps)[0, -1] - 1.5 ** (degree + 2) / (degree + 2)
+    ).abs() > 0
+
+
+@dataclass(frozen=True)
+class Leaking(Burgers):
+    """Burgers whose books are one per cent off."""
+
+    def budget(self, u, grid):
+        return {name: 1.01 * term for name, term in super().budget(u, grid).items()}
+
+
+def test_a_budget_with_a_wrong_term_does_not_close():
+    u0 = cole_hopf_wave(BOX, 0.0, viscosity=0.1)[None]
+    run = {"interval": 0.5, "frames": 4, "dt": 0.025}
+    sound, broken = (certify(equation, BOX, u0, **run) for equation in (Burgers(0.1), Leaking(0.1)))
+    assert sound.complaints() == []
+    lost = 1 - simulate(Burgers(0.1), BOX, u0, **run)[0, -1].square().sum() / u0.square().sum()
+    # One per cent of what was dissipated, relative to the energy there was.
+    assert broken.budget_error["energy"] == pytest.approx(0.01 * float(lost), rel=1e-3)
+    assert ["budget of energy is off by" in line for line in broken.complaints()] == [True]
+    assert broken.complaints(budget=None) == []
+
+
+def test_what_is_conserved_has_the_budget_zero():
+    grid, equation = Grid((256,), (40.0,)), NonlinearSchrodinger()
+    u0 = bright_soliton(grid, 0.0)[None]
+    found = certify(equation, grid, u0, interval=1.0, frames=2, dt=0.05, stepper=Strang)
+    assert set(found.budget_error) == {"mass", "momentum", "energy"}
+    assert found.budget_error == found.invariant_drift
+    assert found.budget_error["mass"] < 1e-12 < 1e-7 < found.budget_error["energy"]
+
+
+def test_chaos_is_certified_for_longer_with_smaller_steps():
+    equation = KuramotoSivashinsky()
+    u0 = simulate(equation, FLAME, equation.initial_condition(FLAME, batch=2), interval=100.0, frames=1, dt=0.1)[:, -1]
+    found = [certify(equation, FLAME, u0, interval=4.0, frames=22, dt=dt) for dt in (0.4, 0.2, 0.1)]
+    times = [certificate.predictable for certificate in found]
+    assert 0 < times[0] < times[1] < times[2] < 88
+    assert all(certificate.step_error > 1e-3 > certificate.grid_error for certificate in found)
+    assert f"in 88 time units, by 1e-03 after {times[2]:g} of them: give a smaller dt=" in found[2].complaints()[0]
+    short = certify(equation, FLAME, u0, interval=4.0, frames=round(times[1] / 4), dt=0.2)
+    assert short.complaints() == []
+    assert short.predictable == short.horizon == times[1]
+
+
+@pytest.mark.parametrize(
+    ("curves", "frames"),
+    [([[0, 1, 1]], 2), ([[0, 1, 3]], 1), ([[0, 3, 1]], 0), ([[3, 0, 0]], 0), ([[0, 1, 1], [0, 1, 9]], 1)],
+)
+def test_a_run_is_right_until_the_first_error_too_many(curves, frames):
+    assert frames_below(2.0, *torch.tensor(curves, dtype=torch.float64)) == frames
+
+
+def test_a_certificate_says_what_the_run_was_and_changes_nothing_of_it():
+    equation = KuramotoSivashinsky()
+    u0 = equation.initial_condition(FLAME, batch=CERTIFIED + 1).requires_grad_()
+    run = {"interval": 0.5, "frames": 3, "warmup": 2.0}
+    plain = simulate(equation, FLAME, u0, **run)
+    u, found = simulate(equation, FLAME, u0, certify=True, **run)
+    assert torch.equal(u, plain)
+    assert (found.samples, found.horizon) == (CERTIFIED, 1.5)
+    assert found.complaints(1e-5) == []
+    alone = certify(equation, FLAME, plain[:CERTIFIED, 0].detach(), interval=0.5, frames=3, dt=found.dt)
+    assert replace(alone, dt=found.dt) == found
+    u.sum().backward()
+    assert u0.grad is not None
+
+
+def test_rounding_of_single_precision_counts_as_an_error():
+    equation = KuramotoSivashinsky()
+    u0 = equation.initial_condition(FLAME, batch=1)
+    errors = [
+        simulate(equation, FLAME, u0.to(dtype), interval=0.5, frames=2, dt=0.01, certify=True)[1].step_error
+        for dtype in (torch.float32, torch.float64)
+    ]
+    assert errors[1] < 1e-8
+    assert 1e-8 < errors[0] < 1e-5
+
+
+def test_a_certificate_costs_what_the_docstring_says(monkeypatch):
+    work, step = [], ETDRK4.step
+
+    def counted(self, state):
+        work.append(math.prod(self.grid.points) * len(state))
+        return step(self, state)
+
+    monkeypatch.setattr(ETDRK4, "step", counted)
+    for equation, grid, factor in (
+        (NonlinearSchrodinger(), BOX, 2 + 4),
+        (KuramotoSivashinsky(), FLAME, 2 + 4 + 1),
+        (NavierStokes(0.1), SQUARE, 2 + 8 + 1),
+    ):
+        u0 = equation.initial_condition(grid, batch=1)
+        totals = []
+        for certified in (False, True):
+            work.clear()
+            simulate(equation, grid, u0, interval=0.1, frames=2, dt=0.01, certify=certified)
+            totals.append(sum(work))
+        assert totals[1] == (1 + factor) * totals[0]
+
+
+def test_no_frames_have_no_certificate():
+    u0 = cole_hopf_wave(BOX, 0.0, viscosity=0.05)[None]
+    with pytest.raises(ValueError, match="needs frames of at least 1, got 0"):
+        simulate(Burgers(), BOX, u0, interval=0.1, frames=0, certify=True)
+    with pytest.raises(ValueError, match="needs frames of at least 1, got 0"):
+        certify(Burgers(), BOX, u0, interval=0.1, frames=0, dt=0.1)
+
+
+def test_certificates_survive_json_and_those_of_older_versions_load():
+    u0 = cole_hopf_wave(BOX, 0.0, viscosity=0.05)[None]
+    found = certify(Burgers(0.05), BOX, u0, interval=0.1, frames=2, dt=0.05)
+    assert Certificate.from_dict(json.loads(json.dumps(found.to_dict())) | {"of_a_later_version": 1}) == found
+    older = {key: found.to_dict()[key] for key in ("samples", "horizon", "step_error", "grid_error")}
+    loaded = Certificate.from_dict(older | {"invariant_drift": {}, "spectral_tail": 0.5})
+    assert (loaded.predictable, loaded.budget_error) == (None, {})
+    assert len(loaded.complaints(0.0)) == 3
+
+
+@pytest.mark.parametrize("mean", [0.0, 1e3])
+def test_the_tail_is_the_share_of_the_modes_above_three_quarters(mean):
+    (x,) = BOX.coordinates()
+    assert highest_modes(ETDRK4(Burgers(), BOX, 0.1)) == (42,)
+    for mode, share in ((31, 0.0), (32, 0.04 / 1.04), (42, 0.04 / 1.04)):
+        u = mean + torch.cos(x) + 0.2 * torch.cos(mode * x)
+        tail = spectral_tail(torch.stack((0 * u, u))[None, :, None], (42,))
+        assert tail[0].tolist() == pytest.approx([0.0, share], abs=1e-9)
+
+
+def test_a_channel_of_rounding_has_no_tail():
+    (x,) = BOX.coordinates()
+    u = torch.stack((torch.cos(x), 1e-16 * torch.randn(128, dtype=torch.float64)))
+    assert float(spectral_tail(u[None, None], (64,))) < 1e-12
+
+
+def test_without_dt_what_the_grid_does_not_resolve_is_refused_with_time_and_sample():
+    equation = Burgers(0.005)
+    u0 = torch.cat([torch.zeros(1, 1, 128, dtype=torch.float64), equation.initial_condition(BOX, batch=1)])
+    with pytest.raises(SimulationError, match=r"points = \(128,\) keeps.*not resolved; give more points") as caught:
+        simulate(equation, BOX, u0, interval=0.1, frames=20, warmup=1.0)
+    assert caught.value.sample == 1
+    frame = round((caught.value.time - 1.0) / 0.1)
+    u = simulate(equation, BOX, u0, interval=0.1, frames=20, dt=0.005, warmup=1.0)
+    tail = spectral_tail(u, highest_modes(ETDRK4(equation, BOX, 0.005)))[1]
+    assert int(tail[1:].argmax()) + 1 == frame
+    assert tail[frame] > UNRESOLVED
+
+
+def test_without_dt_a_doubtful_grid_is_warned_of_and_a_good_one_is_not():
+    for points, doubtful in ((128, True), (512, False)):
+        grid, equation = Grid((points,), BOX.lengths), Burgers(0.02)
+        u0 = equation.initial_condition(grid, batch=1)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            u = simulate(equation, grid, u0, interval=0.2, frames=10)
+        tail = float(spectral_tail(u[:, 1:], highest_modes(ETDRK4(equation, grid, 0.01))).max())
+        assert (DOUBTFUL < tail < UNRESOLVED) is doubtful
+        assert ["errors may exceed a thousandth; give more points" in str(w.message) for w in caught] == [
+            True
+        ] * doubtful
+
+
+def test_the_first_frame_is_the_callers_own_and_may_be_rough():
+    u0 = torch.randn(1, 1, 128, dtype=torch.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        u = simulate(Burgers(1.0), BOX, u0, interval=0.05, frames=2)
+    assert float(spectral_tail(u, (42,))[0, 0]) > 0.2
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_certificate_on_a_cuda_device_finds_the_same_errors():
+    equation = NavierStokes(0.02, forcing=KolmogorovForcing(wavenumber=2))
+    u0 = equation.initial_condition(SQUARE, batch=2)
+    run = {"interval": 0.2, "frames": 3, "dt": 0.05, "certify": True}
+    host, device = (simulate(equation, SQUARE, u0.to(place), **run)[1] for place in ("cpu", "cuda"))
+    assert device.step_error == pytest.approx(host.step_error, rel=1e-6)
+    assert device.grid_error == pytest.approx(host.grid_error, rel=1e-6)
+    assert device.budget_error["enstrophy"] == pytest.approx(host.budget_error["enstrophy"], rel=1e-5)
