@@ -1,9 +1,9 @@
 """The Korteweg-de Vries equation."""
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from .convection import convection, inverse, transform
@@ -27,7 +27,8 @@ class KortewegDeVries(Equation):
     symbol is imaginary: nothing is damped, and shocks become trains of waves of length `~ sqrt(b / (a u))`. With them,
     mass alone.
 
-    A soliton of speed `c` reaches rounding with `N = 6 L sqrt(c / b)` points, on modes `|m| < N/3` free of aliasing.
+    A soliton of speed `c` reaches rounding with `N = 6 L sqrt(c / b)` points, 1e-10 with four instead of six, on the
+    modes `|m| < N/3`, free of aliasing. For `c = 4` in the usual form `dt = 0.001` keeps it to 1e-8 over a unit time.
 
     Attributes:
         advection: `a`; its sign is that of the solitons.
@@ -104,5 +105,5 @@ class KortewegDeVries(Equation):
 
     def suggested_step(self, grid: Grid) -> float:
         """A tenth of a cell per step at the speed `a`, at most 0.05."""
-        speed = abs(float(self.advection))
-        return min(0.05, 0.1 * grid.spacing[0] / speed) if speed and math.isfinite(speed) else 0.05
+        speed = abs(torch.as_tensor(self.advection).detach().item())
+        return min(0.05, 0.1 * grid.spacing[0] / max(speed, 1e-9))
