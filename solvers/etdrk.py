@@ -67,8 +67,8 @@ class ETDRK2(Stepper):
 
     def step(self, state: Tensor) -> Tensor:
         n_0 = self.nonlinear(state)
-        a = state + (self.growth * state + self.first * n_0)
-        return a + self.second * (self.nonlinear(a) - n_0)
+        a = state + torch.addcmul(self.growth * state, self.first, n_0)
+        return torch.addcmul(a, self.second, self.nonlinear(a) - n_0)
 
     def decode(self, state: Tensor) -> Float[Tensor, "b c *space"]:
         return self.semilinear.inverse(state, self.grid)
@@ -94,12 +94,15 @@ class ETDRK4(Stepper):
             z / 2 * half,
             dt / 2 * half,
             z * phi_1,
+            dt * z / 4 * half**2,
+            dt * half,
             dt * (phi_1 - 3 * phi_2 + 4 * phi_3),
             dt * (2 * phi_2 - 4 * phi_3),
             dt * (4 * phi_3 - phi_2),
         )
-        weights_cast = tuple(w.to(grid.complex_dtype) for w in weights)
-        self.half_growth, self.half, self.growth, self.first, self.middle, self.last = weights_cast
+        self.half_growth, self.half, self.growth, self.start, self.turn, self.first, self.middle, self.last = (
+            w.to(grid.complex_dtype) for w in weights
+        )
         self.nonlinear = self.semilinear.nonlinear(grid)
 
     def encode(self, u: Float[Tensor, "b c *space"]) -> Tensor:
@@ -107,12 +110,15 @@ class ETDRK4(Stepper):
 
     def step(self, state: Tensor) -> Tensor:
         n_0 = self.nonlinear(state)
-        half_linear = state + self.half_growth * state
-        a = half_linear + self.half * n_0
-        n_a = self.nonlinear(a)
-        n_b = self.nonlinear(half_linear + self.half * n_a)
-        n_c = self.nonlinear(a + (self.half_growth * a + self.half * (2 * n_b - n_0)))
-        return state + (self.growth * state + self.first * n_0 + self.middle * (n_a + n_b) + self.last * n_c)
+        half_linear = torch.addcmul(state, self.half_growth, state)
+        n_a = self.nonlinear(torch.addcmul(half_linear, self.half, n_0))
+        n_b = self.nonlinear(torch.addcmul(half_linear, self.half, n_a))
+        increment = self.growth * state
+        # `e^{z/2} a + half (2 n_b - n_0)` with the stage `a = half_linear + half n_0` put in.
+        c = torch.addcmul(torch.addcmul(state + increment, self.start, n_0), self.turn, n_b)
+        n_c = self.nonlinear(c)
+        increment = torch.addcmul(torch.addcmul(increment, self.first, n_0), self.middle, n_a + n_b)
+        return state + torch.addcmul(increment, self.last, n_c)
 
     def decode(self, state: Tensor) -> Float[Tensor, "b c *space"]:
         return self.semilinear.inverse(state, self.grid)

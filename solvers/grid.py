@@ -126,15 +126,21 @@ class Grid:
             mask = mask * (self.indices(axis, full=full).abs() < fraction * n / 2 - 1e-9).to(self.dtype)
         return mask
 
-    def rfft(self, u: Float[Tensor, "..."]) -> Complex[Tensor, "..."]:
-        """Fourier coefficients (half spectrum) of a real field."""
-        return torch.fft.rfft(u) if self.ndim == 1 else torch.fft.rfftn(u, dim=self.axes)
+    def kept(self, fraction: float = 2 / 3) -> int:
+        """How many modes of the last half axis the mask of `dealias` keeps: the first ones."""
+        return math.ceil(fraction * self.points[-1] / 2 - 1e-9)
+
+    def rfft(self, u: Float[Tensor, "..."], keep: int | None = None) -> Complex[Tensor, "..."]:
+        """Fourier coefficients (half spectrum) of a real field; with `keep` only the first so many modes of the last
+        axis, which spares the other axes the transform of the rest.
+        """
+        u_hat = torch.fft.rfft(u)[..., :keep]
+        return u_hat if self.ndim == 1 else torch.fft.fftn(u_hat, dim=self.axes[:-1])
 
     def irfft(self, u_hat: Complex[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """The real field of these coefficients."""
-        if self.ndim == 1:
-            return torch.fft.irfft(u_hat, n=self.points[0])
-        return torch.fft.irfftn(u_hat, s=self.points, dim=self.axes)
+        """The real field of these coefficients; modes that the last axis lacks are zero."""
+        columns = u_hat if self.ndim == 1 else torch.fft.ifftn(u_hat, dim=self.axes[:-1])
+        return torch.fft.irfft(columns, n=self.points[-1])
 
     def fft(self, u: Complex[Tensor, "..."]) -> Complex[Tensor, "..."]:
         """Fourier coefficients (all modes) of a complex field."""

@@ -59,9 +59,9 @@ class NavierStokes(Equation):
     and force, energy and enstrophy are conserved; with them `budget` and `enstrophy_budget` hold.
 
     Products are formed under the 2/3 rule as `curl div (u u) = (d_xx - d_yy)(u v) + d_xy (v^2 - u^2)`, four
-    transforms instead of five and the same result to rounding: Basdevant (1983), J. Comput. Phys. 50, 209.
-    Resolving enstrophy cascades of unit velocity on a box of `2 pi` wants about `N = 4 / sqrt(nu)` points: 128^2, and
-    `dt = 0.01`, for a viscosity of 1e-3.
+    transforms instead of five and the same result to rounding: Basdevant (1983), J. Comput. Phys. 50, 209. States hold
+    the kept modes of the last axis alone. Resolving enstrophy cascades of unit velocity on a box of `2 pi` wants about
+    `N = 4 / sqrt(nu)` points: 128^2, and `dt = 0.01`, for a viscosity of 1e-3.
 
     Attributes:
         viscosity: `nu >= 0`, in length^2 / time.
@@ -85,25 +85,27 @@ class NavierStokes(Equation):
         not_negative(viscosity=self.viscosity, drag=self.drag)
 
     def transform(self, u: Float[Tensor, "..."], grid: Grid) -> Complex[Tensor, "..."]:
-        return kept(grid) * grid.rfft(u)
+        return kept(grid) * grid.rfft(u, grid.kept())
 
     def inverse(self, u_hat: Complex[Tensor, "..."], grid: Grid) -> Float[Tensor, "..."]:
         return grid.irfft(u_hat)
 
     def linear(self, grid: Grid) -> Complex[Tensor, "1 k l"]:
-        return (self.viscosity * grid.laplacian() - self.drag)[None].to(grid.complex_dtype)
+        return (self.viscosity * grid.laplacian()[..., : grid.kept()] - self.drag)[None].to(grid.complex_dtype)
 
     def nonlinear(self, grid: Grid) -> Map:
-        velocity = velocity_symbol(grid)
+        keep = grid.kept()
+        to_u, to_v = (symbol.contiguous() for symbol in velocity_symbol(grid)[..., :keep].split(1))
         shear = grid.derivative(2, 0) - grid.derivative(2, 1)
         strain = grid.derivative(1, 0) * grid.derivative(1, 1)
-        factors = -kept(grid) * torch.stack(torch.broadcast_tensors(shear, strain))
+        shear, strain = (-kept(grid) * symbol[None, ..., :keep] for symbol in (shear, strain))
         source = self._curl(grid)
 
         def advection(w_hat: Tensor) -> Tensor:
-            u, v = grid.irfft(velocity * w_hat).unbind(-3)
-            products = grid.rfft(torch.stack((u * v, (v - u) * (v + u)), dim=-3))
-            tendency = (factors * products).sum(-3, keepdim=True)
+            # One field at a time: half the size, twice the chance to find it in the cache.
+            u, v = grid.irfft(to_u * w_hat), grid.irfft(to_v * w_hat)
+            difference = torch.addcmul(v.square(), u, u, value=-1)
+            tendency = torch.addcmul(shear * grid.rfft(u * v, keep), strain, grid.rfft(difference, keep))
             return tendency if source is None else tendency + source
 
         return advection
@@ -155,13 +157,14 @@ class NavierStokes(Equation):
         """Coefficients of `curl f` on the kept modes."""
         if self.forcing is None:
             return None
-        along_x, along_y = grid.rfft(self.forcing(grid))
-        return (kept(grid) * (grid.derivative(1, 0) * along_y - grid.derivative(1, 1) * along_x))[None]
+        along_x, along_y = grid.rfft(self.forcing(grid), grid.kept())
+        curl = grid.derivative(1, 0) * along_y - grid.derivative(1, 1)[..., : grid.kept()] * along_x
+        return (kept(grid) * curl)[None]
 
 
 def kept(grid: Grid) -> Float[Tensor, "k l"]:
-    """One on the modes that the state lives on: the 2/3 rule, without the mean."""
-    return grid.dealias() * (grid.laplacian() < 0).to(grid.dtype)
+    """One on the modes that the state lives on: the 2/3 rule, without the mean. Columns of zeros are left out."""
+    return (grid.dealias() * (grid.laplacian() < 0).to(grid.dtype))[..., : grid.kept()]
 
 
 def velocity_symbol(grid: Grid) -> Complex[Tensor, "2 k l"]:

@@ -33,6 +33,7 @@ def simulate(
     stepper: type[Stepper] | None = None,
     dt: Number | None = None,
     warmup: Number = 0.0,
+    checkpoint: bool = False,
     certify: Literal[False] = False,
 ) -> Float[Tensor, "b t c *space"]: ...
 
@@ -48,6 +49,7 @@ def simulate(
     stepper: type[Stepper] | None = None,
     dt: Number | None = None,
     warmup: Number = 0.0,
+    checkpoint: bool = False,
     certify: Literal[True],
 ) -> tuple[Float[Tensor, "b t c *space"], Certificate]: ...
 
@@ -62,6 +64,7 @@ def simulate(
     stepper: type[Stepper] | None = None,
     dt: Number | None = None,
     warmup: Number = 0.0,
+    checkpoint: bool = False,
     certify: bool = False,
 ) -> Float[Tensor, "b t c *space"] | tuple[Float[Tensor, "b t c *space"], Certificate]:
     """Trajectories `u(t_0), u(t_0 + interval), ..., u(t_0 + frames interval)`, with `t_0 = warmup` after `u0`.
@@ -84,6 +87,8 @@ def simulate(
         stepper: scheme, by default the equation's own.
         dt: step; must divide `interval` and `warmup`.
         warmup: time to integrate before frame 0.
+        checkpoint: for gradients through many steps: store about the square root of their number of states, and make
+            the steps again in the backward pass.
         certify: return a pair, of the trajectories and their `Certificate`.
 
     Raises:
@@ -95,15 +100,13 @@ def simulate(
         raise ValueError(
             f"interval must be positive, frames and warmup not negative; got {interval}, {frames}, {warmup}"
         )
-    if certify and frames < 1:
-        raise ValueError(f"certify=True needs frames of at least 1, got {frames}")
     grid, scheme = grid.to(u0), stepper or equation.default_stepper
     if dt is not None:
         steps, before = steps_in(interval, dt, "interval"), steps_in(warmup, dt, "warmup")
-        u = run(scheme(equation, grid, warmup / before), u0, before)[:, -1] if before else u0
-        trajectory = run(scheme(equation, grid, interval / steps), u, steps, frames, warmup)
+        u = run(scheme(equation, grid, warmup / before), u0, before, checkpoint=checkpoint)[:, -1] if before else u0
+        trajectory = run(scheme(equation, grid, interval / steps), u, steps, frames, warmup, checkpoint=checkpoint)
     else:
-        trajectory, steps = _run_accurate(equation, grid, u0, scheme, interval, frames, warmup)
+        trajectory, steps = _run_accurate(equation, grid, u0, scheme, interval, frames, warmup, checkpoint)
         refuse_unresolved(scheme(equation, grid, interval / steps), trajectory, interval, warmup)
     if not certify:
         return trajectory
@@ -128,18 +131,19 @@ def _run_accurate(
     interval: Number,
     frames: int,
     warmup: Number,
+    checkpoint: bool,
 ) -> tuple[Tensor, int]:
     """The run of `simulate` with a step that step doubling confirms, refined until it does, and its steps a frame."""
     steps = accurate_steps(equation, grid, u, scheme, interval)
     if warmup:
         before = math.ceil(warmup * steps / interval - 1e-9)
-        u = run(scheme(equation, grid, warmup / before), u, before)[:, -1]
+        u = run(scheme(equation, grid, warmup / before), u, before, checkpoint=checkpoint)[:, -1]
         steps = accurate_steps(equation, grid, u, scheme, interval, steps, warmup)
     finest = steps * 2**HALVINGS
     while True:
         tried = steps
         try:
-            trajectory = run(scheme(equation, grid, interval / steps), u, steps, frames, warmup)
+            trajectory = run(scheme(equation, grid, interval / steps), u, steps, frames, warmup, checkpoint=checkpoint)
         except SimulationError:
             if steps >= finest:
                 raise
