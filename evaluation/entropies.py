@@ -47,7 +47,7 @@ def renyi(rho: Float[Tensor, "b t c *space"], order: float | int) -> Float[Tenso
     Large orders see the peaks, small ones the tails; the order 0 would count the points above rounding, and is refused.
 
     Reference:
-        Renyi (1961), Proc. 4th Berkeley Symposium 1, 547, equation 1.21.
+        Renyi (1961), Proc. 4th Berkeley Symposium 1, 547.
     """
     _check(order)
     if order == math.inf:
@@ -72,7 +72,7 @@ def tsallis(rho: Float[Tensor, "b t c *space"], order: float | int) -> Float[Ten
     p = distribution(rho)
     # p ln_q(1/p), with 0 ln_q(1/0) = 0.
     surprise = torch.where(p == 0, 0, p * torch.expm1((order - 1) * p.clamp(min=torch.finfo(p.dtype).tiny).log()))
-    return -torch.where(p.isnan(), p, surprise).sum(-1) / (order - 1)
+    return -surprise.sum(-1) / (order - 1)
 
 
 def tsallis_uniform(points: int, order: float | int) -> float:
@@ -84,7 +84,7 @@ def complexity(rho: Float[Tensor, "b t c *space"]) -> Float[Tensor, "b t"]:
     """`C = (S / ln n) n sum_j (p_j - 1/n)^2`: 0 for a uniform distribution and for a single point.
 
     Reference:
-        Lopez-Ruiz, Mancini & Calbet (1995), doi:10.1016/0375-9601(95)00867-5, equation 3, its disequilibrium times `n`.
+        Lopez-Ruiz, Mancini & Calbet (1995), doi:10.1016/0375-9601(95)00867-5, its disequilibrium times `n`.
     """
     p = distribution(rho)
     n = p.shape[-1]

@@ -53,7 +53,7 @@ def jensen_shannon_complexity(series: Float[Tensor, "b t"], order: int = 3, dela
     chaos than for a periodic series of the same `H`.
 
     Reference:
-        Rosso et al. (2007), doi:10.1103/PhysRevLett.99.154102, equations 1 to 4.
+        Rosso et al. (2007), doi:10.1103/PhysRevLett.99.154102.
     """
     p, n = patterns(series, order, delay), math.factorial(order)
     divergence = _entropy((p + 1 / n) / 2) - _entropy(p) / 2 - math.log(n) / 2

@@ -34,7 +34,7 @@ def kernel_density(values: Float[Tensor, " n"], at: Float[Tensor, " m"]) -> Floa
         ValueError: the values do not vary.
 
     Reference:
-        Scott (1992), doi:10.1002/9780470316849, equation 6.42.
+        Scott (1992), doi:10.1002/9780470316849.
     """
     values, at = values.to(torch.float64), at.to(torch.float64)
     width = float(values.std()) * len(values) ** -0.2 if len(values) > 1 else 0.0

@@ -28,6 +28,11 @@ def test_patterns_by_hand() -> None:
     assert sorted(patterns(series, 3)[0].tolist()) == pytest.approx([0, 0, 0, 1 / 5, 2 / 5, 2 / 5])
 
 
+def test_equal_values_count_as_ascending() -> None:
+    assert patterns(torch.ones(1, 5), 3)[0].tolist() == [1, 0, 0, 0, 0, 0]
+    assert torch.equal(patterns(torch.tensor([[2.0, 1.0, 2.0]]), 3), patterns(torch.tensor([[2.0, 1.0, 3.0]]), 3))
+
+
 @pytest.mark.parametrize("order", [2, 3, 4, 5])
 def test_every_order_of_values_has_a_pattern_of_its_own(order: int) -> None:
     numbers = {
@@ -56,14 +61,21 @@ def test_noise_has_all_the_entropy_and_no_complexity() -> None:
     assert jensen_shannon_complexity(series, 5).item() == pytest.approx(0, abs=1e-3)
 
 
-def test_chaos_is_complex() -> None:
-    # It never descends twice; as a tent map `T`, it ascends twice where `x < 1/3`.
-    series = logistic(100_000)
+def test_chaos_has_the_patterns_of_the_tent_map() -> None:
+    """`x = sin^2(pi y / 2)` is increasing and makes a tent map `T` of the logistic map, with `y` spread evenly.
+
+    The ends of the intervals are where two of `y, T y, T T y` meet: 1/3, 2/5, 2/3 and 4/5. It never descends twice.
+    """
+    from scipy.spatial.distance import jensenshannon
+
+    series, shares = logistic(100_000), np.array([5, 1, 2, 4, 3, 0]) / 15
+    np.testing.assert_allclose(patterns(series, 3)[0], shares, atol=5e-3)
     assert patterns(series, 3)[0, -1] == 0
-    assert patterns(series, 3)[0, 0].item() == pytest.approx(1 / 3, abs=5e-3)
-    # Rosso et al. place it at about H = 0.63, C = 0.48 for order 6.
-    assert permutation_entropy(series, 6).item() == pytest.approx(0.63, abs=5e-3)
-    assert jensen_shannon_complexity(series, 6).item() == pytest.approx(0.48, abs=6e-3)
+    entropy = -sum(p * math.log(p) for p in shares if p > 0) / math.log(6)
+    single, even = np.eye(6)[0], np.full(6, 1 / 6)
+    divergence = jensenshannon(shares, even) ** 2 / jensenshannon(single, even) ** 2
+    assert permutation_entropy(series, 3).item() == pytest.approx(entropy, abs=5e-3)
+    assert jensen_shannon_complexity(series, 3).item() == pytest.approx(divergence * entropy, abs=5e-3)
 
 
 @pytest.mark.parametrize("order", [2, 3, 4])
