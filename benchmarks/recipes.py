@@ -14,6 +14,7 @@ results/recipes.json.
 import argparse
 import dataclasses
 import json
+import math
 import os
 import platform
 import tempfile
@@ -36,8 +37,10 @@ RESULTS = ROOT / "benchmarks" / "results" / "recipes.json"
 PAGE = ROOT / "docs" / "datasets.md"
 # Seconds below which a recipe is generated in full.
 FULL = 180.0
-# Trajectories of the reduced run in two dimensions; in one a block of each split.
-FEW = {"train": 4, "valid": 1, "test": 1}
+# Trajectories of the reduced run in two dimensions, and of one of more than MUCH steps times points a trajectory; in one
+# dimension it is a block of each split.
+FEW, ONE = {"train": 4, "valid": 1, "test": 1}, {"train": 1, "valid": 0, "test": 0}
+MUCH = 3e8
 COUNTS = ("train", "valid", "test")
 
 
@@ -77,7 +80,8 @@ def computed_steps(recipe: Recipe) -> int:
 def reduced(recipe: Recipe) -> Recipe:
     """The same trajectories, fewer of them, in blocks that they fill."""
     if len(recipe.points) > 1:
-        return dataclasses.replace(recipe, **FEW, block=1)
+        much = steps_of(recipe, "train") * math.prod(recipe.points) > MUCH
+        return dataclasses.replace(recipe, **(ONE if much else FEW), block=1)
     return dataclasses.replace(recipe, train=recipe.block, valid=0, test=min(recipe.test, recipe.block))
 
 
