@@ -48,7 +48,8 @@ class Certificate:
         spectral_tail: largest share of the squared field in the highest quarter of the modes that the scheme keeps,
             after the first frame.
         budget_error: what is missing in the balance of each invariant: of its budget where it has one (see
-            `budget.py`), else of zero, its drift, where the equation conserves it.
+            `budget.py`; steps must be short enough to integrate its terms), else of zero, its drift, where the equation
+            conserves it.
         dt: step of the scheme.
         tolerance: of `predictable`.
         predictable: time until which both differences stay below the tolerance in every sample, at most the horizon.
@@ -169,7 +170,8 @@ def _finer_solutions(
         try:
             solution = run(scheme(coarse.equation, at, coarse.dt / 2), start, steps, frames)
             solutions.append(solution[tuple(shared)])
-        except SimulationError:
+        except (SimulationError, ArithmeticError):
+            # An adaptive scheme finds no step.
             solutions.append(torch.full_like(u0, math.inf)[:, None].expand(-1, frames + 1, *u0.shape[1:]))
     return solutions
 
