@@ -49,8 +49,8 @@ def permutation_entropy(series: Float[Tensor, "b t"], order: int = 3, delay: int
 def jensen_shannon_complexity(series: Float[Tensor, "b t"], order: int = 3, delay: int = 1) -> Float[Tensor, " b"]:
     """`C = Q_0 J H`, with `J` the Jensen-Shannon divergence of the `patterns` from equal shares, at most `1 / Q_0`.
 
-    `J = S[(p + e) / 2] - S[p] / 2 - S[e] / 2` with `e = 1 / order!`. 0 for a monotone series and for noise, larger for
-    chaos than for a periodic series of the same `H`.
+    `J = S[(p + e) / 2] - S[p] / 2 - S[e] / 2` with `e = 1 / order!`. 0 for a monotone series and for noise, large for
+    chaos, which leaves patterns out.
 
     Reference:
         Rosso et al. (2007), doi:10.1103/PhysRevLett.99.154102.

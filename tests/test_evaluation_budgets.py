@@ -6,7 +6,16 @@ import pytest
 import torch
 
 from rollwave.evaluation.budgets import budgets, integrate, mean_error, rates, residual
-from rollwave.solvers import Burgers, Equation, Grid, KleinGordon, KolmogorovForcing, NavierStokes, simulate
+from rollwave.solvers import (
+    Burgers,
+    Equation,
+    Grid,
+    KleinGordon,
+    KolmogorovForcing,
+    NavierStokes,
+    VectorBurgers,
+    simulate,
+)
 
 
 @pytest.mark.parametrize("degree", [0, 1, 2, 3])
@@ -34,6 +43,7 @@ def test_short_series_are_integrated_as_far_as_there_are_differences(frames: int
     ("equation", "points", "integrals"),
     [
         (Burgers(), (64,), ["energy"]),
+        (VectorBurgers(), (32, 32), ["energy"]),
         (
             NavierStokes(viscosity=0.05, drag=0.1, forcing=KolmogorovForcing(wavenumber=2)),
             (32, 32),

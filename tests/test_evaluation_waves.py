@@ -20,11 +20,13 @@ from rollwave.solvers import (
     Equation,
     Grid,
     KleinGordon,
+    KortewegDeVries,
     KuramotoSivashinsky,
     Linear,
     NavierStokes,
     NonlinearSchrodinger,
     Phi4,
+    VectorBurgers,
 )
 
 LINE = Grid((64,), (20.0,))
@@ -47,7 +49,9 @@ class Unstable(Linear):
         (KleinGordon(), LINE, "energy"),
         (KleinGordon(Phi4()), PLANE, "energy"),
         (KleinGordon(Unstable()), LINE, None),
+        (KortewegDeVries(), LINE, "momentum"),
         (Burgers(), LINE, None),
+        (VectorBurgers(), PLANE, None),
         (KuramotoSivashinsky(), LINE, None),
         (NavierStokes(), PLANE, None),
     ],
