@@ -39,9 +39,10 @@ def worker(arguments: argparse.Namespace) -> dict[str, Any]:
     if missing and not arguments.quick:
         sys.exit("no CUDA device: --device cuda needs one, or --quick for a dry run on the CPU")
     device = torch.device("cpu" if missing else arguments.device)
-    rounds, seconds = (2, 0.001) if arguments.quick else (arguments.rounds, 0.05)
+    rounds, seconds = (2, 0.001) if arguments.quick else (arguments.rounds, 0.5 if device.type == "cuda" else 0.05)
     rows = []
-    for case in cases(device=device, quick=arguments.quick, every_scheme=threads == 1):
+    card = arguments.device == "cuda"
+    for case in cases(device=device, card=card, quick=arguments.quick, every_scheme=threads == 1):
         if arguments.only and arguments.only not in case.label:
             continue
         rows.append(measure(case, threads=threads, rounds=rounds, seconds=seconds))

@@ -15,6 +15,8 @@ from torch import Tensor
 
 from rollwave.solvers import Equation, Grid, Stepper
 
+# Those that run on a card.
+CARD = ("torchfsm", "torch-cfd")
 # Distribution, and the module here that runs it.
 ADAPTERS = {
     "exponax": "with_exponax",
@@ -33,6 +35,7 @@ class Problem(Protocol):
     grid: Grid
     dt: float
     dtype: torch.dtype
+    card: bool
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,9 @@ def candidates(problem: Problem, u: Tensor, threads: int) -> dict[str, Candidate
     """Every installed peer's way, or ways, of running a row; those without the equation are left out."""
     found: dict[str, Candidate] = {}
     for name, version in installed().items():
-        adapter = import_module(f"{__name__}.{ADAPTERS[name]}") if version else None
-        if adapter is not None and hasattr(adapter, "candidates"):
+        if version is None or (problem.card and name not in CARD):
+            continue
+        adapter = import_module(f"{__name__}.{ADAPTERS[name]}")
+        if hasattr(adapter, "candidates"):
             found |= {f"{name} {way}".strip(): c for way, c in adapter.candidates(problem, u, threads).items()}
     return found

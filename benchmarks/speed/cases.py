@@ -25,6 +25,7 @@ class Case:
 
     Attributes:
         label: the equation's name, with its potential where it has one.
+        card: a row for a card: more trajectories, perhaps replayed from a graph, and fewer peers.
         dt: the step, small enough that every scheme of order four is exact to 1e-7 over the steps that are compared.
     """
 
@@ -35,6 +36,7 @@ class Case:
     dt: float
     batch: int
     dtype: torch.dtype
+    card: bool = False
     device: torch.device = CPU
 
     def initial(self) -> Tensor:
@@ -81,18 +83,19 @@ def step_of(equation: Equation, grid: Grid) -> float:
     return 2e-3 if grid.ndim == 1 else 1e-3
 
 
-def cases(*, device: torch.device, quick: bool = False, every_scheme: bool = True) -> Iterator[Case]:
+def cases(
+    *, device: torch.device = CPU, card: bool = False, quick: bool = False, every_scheme: bool = True
+) -> Iterator[Case]:
     """Equation by equation, size by size: the schemes that take steps of one size, in both types."""
     for label, (equation, spacing) in equations().items():
         ndim = equation.dimensions[0]
         for points in (TINY if quick else SIZES)[ndim]:
             grid = Grid(points, tuple(spacing * n for n in points))
-            card = 2 if quick else CARD[points]
-            batch = card if device.type == "cuda" else (2 if quick else BATCH[ndim])
+            batch = 2 if quick else CARD[points] if card else BATCH[ndim]
             for dtype in (torch.float64, torch.float32):
                 for scheme in suited(equation, every_scheme and label != "phi^4"):
                     dt = step_of(equation, grid)
-                    yield Case(label, equation, scheme, grid, dt, batch, dtype, device)
+                    yield Case(label, equation, scheme, grid, dt, batch, dtype, card, device)
 
 
 def suited(equation: Equation, every: bool) -> list[type[Stepper]]:

@@ -38,16 +38,20 @@ class Transform:
     output_dtype: torch.dtype
 
     @property
+    def axes(self) -> set[int]:
+        """The axes that are transformed."""
+        return {axis % len(self.shape) for axis in self.rest[0]}
+
+    @property
     def kind(self) -> str:
-        """`real` or `complex`."""
-        return KINDS[self.operator._schema.name]
+        """`real` or `complex`, and the points on each axis, such as `real 64x64`."""
+        points = (max(self.shape[axis], self.output_shape[axis]) for axis in sorted(self.axes))
+        return f"{KINDS[self.operator._schema.name]} {'x'.join(map(str, points))}"
 
     @property
     def count(self) -> int:
         """How many transforms over the axes the call makes."""
-        return math.prod(
-            n for axis, n in enumerate(self.shape) if axis not in {d % len(self.shape) for d in self.rest[0]}
-        )
+        return math.prod(n for axis, n in enumerate(self.shape) if axis not in self.axes)
 
     @property
     def nbytes(self) -> int:
@@ -110,7 +114,7 @@ def per_step(advance: Callable[[int], Any], steps: int = 4) -> tuple[Counter[Tra
 
 
 def by_kind(transforms: Counter[Transform], batch: int) -> dict[str, float]:
-    """Real and complex transforms of each trajectory."""
+    """Transforms of each trajectory, by kind."""
     totals: Counter[str] = Counter()
     for transform, calls in transforms.items():
         totals[transform.kind] += calls * transform.count

@@ -56,7 +56,7 @@ def clock_of(case: Case, threads: int) -> tuple[str, Stopwatch]:
 
 def count(case: Case, advance: Callable[[int], Any]) -> tuple[Any, int]:
     """Transforms and bytes of a step. On a card steps may be replayed from a graph, so bare steps are counted there."""
-    if case.device.type == "cpu":
+    if not case.card:
         return per_step(advance)
     scheme = case.build()
     state = scheme.encode(case.initial())
