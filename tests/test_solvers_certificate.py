@@ -2,8 +2,7 @@
 
 import json
 import math
-import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 import torch
@@ -18,15 +17,12 @@ from rollwave.solvers import (
     KuramotoSivashinsky,
     NavierStokes,
     NonlinearSchrodinger,
-    SimulationError,
     Strang,
     certify,
     simulate,
 )
-from rollwave.solvers.budget import DEGREE, budget_errors, cumulative_integral
 from rollwave.solvers.certificate import frames_below
 from rollwave.solvers.exact import bright_soliton, cole_hopf_wave
-from rollwave.solvers.resolution import DOUBTFUL, UNRESOLVED, highest_modes, spectral_tail
 from rollwave.solvers.simulate import CERTIFIED
 
 BOX = Grid((128,), (2 * math.pi,))
@@ -93,66 +89,6 @@ def test_a_finer_solution_that_is_lost_is_an_infinite_error_from_the_first_frame
     assert (found.grid_error, found.predictable) == (math.inf, 0.0)
     assert found.step_error < 1e-6
     assert ["points=" in line for line in found.complaints()] == [True]
-
-
-@pytest.mark.parametrize(
-    ("equation", "grid", "dt", "steps"),
-    [
-        (KuramotoSivashinsky(), FLAME, 0.2, 24),
-        (Burgers(0.1), BOX, 0.04, 24),
-        (NavierStokes(0.05, drag=0.1, forcing=KolmogorovForcing(wavenumber=2)), SQUARE, 0.025, 96),
-    ],
-)
-@pytest.mark.parametrize("scheme", [ETDRK2, ETDRK4])
-def test_budgets_close_to_the_order_of_the_scheme(equation, grid, dt, steps, scheme):
-    u0 = equation.initial_condition(grid, batch=1)
-    u0 = simulate(equation, grid, u0, interval=1.0, frames=1, dt=0.02)[:, -1]
-    coarse, fine = (budget_errors(scheme(equation, grid, dt / n), u0, steps * n) for n in (1, 2))
-    assert set(fine) == ({"energy", "enstrophy"} if grid.ndim == 2 else {"energy"})
-    for name in fine:
-        assert 0 < fine[name] < 1e-3
-        assert abs(math.log2(coarse[name] / fine[name]) - scheme.order) < 0.6
-
-
-def test_the_quadrature_of_a_budget_errs_far_less_than_the_scheme(monkeypatch):
-    """Its error falls like `dt^8`: two degrees less must hardly move the gap that a fourth-order scheme leaves."""
-    equation = KuramotoSivashinsky()
-    u0 = simulate(equation, FLAME, equation.initial_condition(FLAME, batch=1), interval=50.0, frames=1, dt=0.05)[:, -1]
-    scheme = ETDRK4(equation, FLAME, 0.1)
-    gap = budget_errors(scheme, u0, 200)["energy"]
-    monkeypatch.setattr("rollwave.solvers.budget.DEGREE", 5)
-    assert abs(budget_errors(scheme, u0, 200)["energy"] - gap) < 0.02 * gap
-
-
-@pytest.mark.parametrize("steps", [1, 2, 5, 7, 8, 30])
-def test_the_quadrature_is_exact_for_polynomials_through_its_nodes(steps):
-    degree = min(DEGREE, steps)
-    time = torch.linspace(0.0, 1.5, steps + 1, dtype=torch.float64)
-    integral = cumulative_integral((time**degree + time)[None], 1.5 / steps)[0]
-    assert (integral - (time ** (degree + 1) / (degree + 1) + time**2 / 2)).abs().max() < 1e-11
-    assert (
-        cumulative_integral((time ** (degree + 1))[None], 1.5 / steps)[0, -1] - 1.5 ** (degree + 2) / (degree + 2)
-    ).abs() > 0
-
-
-@dataclass(frozen=True)
-class Leaking(Burgers):
-    """Burgers whose books are one per cent off."""
-
-    def budget(self, u, grid):
-        return {name: 1.01 * term for name, term in super().budget(u, grid).items()}
-
-
-def test_a_budget_with_a_wrong_term_does_not_close():
-    u0 = cole_hopf_wave(BOX, 0.0, viscosity=0.1)[None]
-    run = {"interval": 0.5, "frames": 4, "dt": 0.025}
-    sound, broken = (certify(equation, BOX, u0, **run) for equation in (Burgers(0.1), Leaking(0.1)))
-    assert sound.complaints() == []
-    lost = 1 - simulate(Burgers(0.1), BOX, u0, **run)[0, -1].square().sum() / u0.square().sum()
-    # One per cent of what was dissipated, relative to the energy there was.
-    assert broken.budget_error["energy"] == pytest.approx(0.01 * float(lost), rel=1e-3)
-    assert ["budget of energy is off by" in line for line in broken.complaints()] == [True]
-    assert broken.complaints(budget=None) == []
 
 
 def test_what_is_conserved_has_the_budget_zero():
@@ -247,57 +183,6 @@ def test_certificates_survive_json_and_those_of_older_versions_load():
     loaded = Certificate.from_dict(older | {"invariant_drift": {}, "spectral_tail": 0.5})
     assert (loaded.predictable, loaded.budget_error) == (None, {})
     assert len(loaded.complaints(0.0)) == 3
-
-
-@pytest.mark.parametrize("mean", [0.0, 1e3])
-def test_the_tail_is_the_share_of_the_modes_above_three_quarters(mean):
-    (x,) = BOX.coordinates()
-    assert highest_modes(ETDRK4(Burgers(), BOX, 0.1)) == (42,)
-    for mode, share in ((31, 0.0), (32, 0.04 / 1.04), (42, 0.04 / 1.04)):
-        u = mean + torch.cos(x) + 0.2 * torch.cos(mode * x)
-        tail = spectral_tail(torch.stack((0 * u, u))[None, :, None], (42,))
-        assert tail[0].tolist() == pytest.approx([0.0, share], abs=1e-9)
-
-
-def test_a_channel_of_rounding_has_no_tail():
-    (x,) = BOX.coordinates()
-    u = torch.stack((torch.cos(x), 1e-16 * torch.randn(128, dtype=torch.float64)))
-    assert float(spectral_tail(u[None, None], (64,))) < 1e-12
-
-
-def test_without_dt_what_the_grid_does_not_resolve_is_refused_with_time_and_sample():
-    equation = Burgers(0.005)
-    u0 = torch.cat([torch.zeros(1, 1, 128, dtype=torch.float64), equation.initial_condition(BOX, batch=1)])
-    with pytest.raises(SimulationError, match=r"points = \(128,\) keeps.*not resolved; give more points") as caught:
-        simulate(equation, BOX, u0, interval=0.1, frames=20, warmup=1.0)
-    assert caught.value.sample == 1
-    frame = round((caught.value.time - 1.0) / 0.1)
-    u = simulate(equation, BOX, u0, interval=0.1, frames=20, dt=0.005, warmup=1.0)
-    tail = spectral_tail(u, highest_modes(ETDRK4(equation, BOX, 0.005)))[1]
-    assert int(tail[1:].argmax()) + 1 == frame
-    assert tail[frame] > UNRESOLVED
-
-
-def test_without_dt_a_doubtful_grid_is_warned_of_and_a_good_one_is_not():
-    for points, doubtful in ((128, True), (512, False)):
-        grid, equation = Grid((points,), BOX.lengths), Burgers(0.02)
-        u0 = equation.initial_condition(grid, batch=1)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            u = simulate(equation, grid, u0, interval=0.2, frames=10)
-        tail = float(spectral_tail(u[:, 1:], highest_modes(ETDRK4(equation, grid, 0.01))).max())
-        assert (DOUBTFUL < tail < UNRESOLVED) is doubtful
-        assert ["errors may exceed a thousandth; give more points" in str(w.message) for w in caught] == [
-            True
-        ] * doubtful
-
-
-def test_the_first_frame_is_the_callers_own_and_may_be_rough():
-    u0 = torch.randn(1, 1, 128, dtype=torch.float64)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        u = simulate(Burgers(1.0), BOX, u0, interval=0.05, frames=2)
-    assert float(spectral_tail(u, (42,))[0, 0]) > 0.2
 
 
 @pytest.mark.gpu
