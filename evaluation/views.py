@@ -114,7 +114,8 @@ def phase_plane(u: Float[Tensor, "t c *space"], scale: Scale) -> tuple[np.ndarra
         return first, second, (scale.channels[0], scale.channels[1])
     n = u.shape[2]
     k = 2 * math.pi / scale.lengths[0] * torch.fft.rfftfreq(n, 1 / n, dtype=torch.float64)
-    k = torch.where(2 * torch.arange(len(k)) == n, 0, k).reshape(-1, *[1] * (u.ndim - 3))
+    # The inverse transform drops what the Nyquist mode would add, an imaginary part.
+    k = k.reshape(-1, *[1] * (u.ndim - 3))
     slope = torch.fft.irfft(1j * k * torch.fft.rfft(u, dim=2), n=n, dim=2)
     first, second = (probe(field[None])[0, :, 0].numpy() for field in (u, slope))
     return first, second, (scale.channels[0], f"slope of {scale.channels[0]}")

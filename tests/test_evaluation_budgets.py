@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from rollwave.evaluation.budgets import budgets, integrate, mean_error, rates, residual
+from rollwave.evaluation.diagnostics import compare
 from rollwave.solvers import (
     Burgers,
     Equation,
@@ -66,6 +67,18 @@ def test_solutions_close_their_budgets_and_others_do_not(
         assert residual(1.1 * value, terms, terms, 0.05).min() > 1e-3
         shifted = {name: 1.2 * rate for name, rate in terms.items()}
         assert residual(value, shifted, terms, 0.05).min() > 1e-3
+
+
+def test_a_rollout_is_told_by_the_means_of_its_terms() -> None:
+    truth = {"budget_energy": torch.tensor([[3.0, 2.0, 1.0]]), "budget_energy_dissipation": torch.tensor([[-1.0] * 3])}
+    own = truth | {"budget_energy_dissipation": torch.tensor([[-1.0, -2.0, -3.0]])}
+    scalars = {name: value.item() for name, value in compare(own, truth, Burgers(), 1.0).items()}
+    # It loses 2 where its terms say 4; the truth loses 1 per frame.
+    assert scalars == {
+        "budget_energy_dissipation_mean": -2.0,
+        "budget_energy_dissipation_error": 1.0,
+        "budget_energy_residual": 1.0,
+    }
 
 
 def test_an_equation_without_losses_has_no_budget() -> None:

@@ -214,6 +214,7 @@ def test_the_phase_plane_shows_two_channels_or_the_slope() -> None:
     assert labels == ("phi", "phi_t")
     (x,) = LINE.coordinates()
     wave = torch.sin(2 * math.pi * 3 / 20 * x + torch.arange(7.0)[:, None]).double()
+    wave = wave + 0.1 * torch.cos(math.pi * torch.arange(64)) + 0.1 * torch.sin(2 * math.pi * 31 / 20 * x)
     first, second, labels = views.phase_plane(wave[:, None], Scale(0.5, (20.0,), ("u",)))
     np.testing.assert_allclose(second, LINE.differentiate(wave)[:, 32], rtol=1e-5, atol=1e-9)
     assert labels == ("u", "slope of u")
