@@ -9,13 +9,17 @@ import yaml
 
 def test_every_package_is_mapped_linked_and_typed(root: Path) -> None:
     settings = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]
-    folders = {path.parent.name for path in root.glob("*/__init__.py")}
-    assert {f"rollwave.{folder}" for folder in folders} == set(settings["packages"]) == set(settings["package-dir"])
+    top = [path.parent for path in root.glob("*/__init__.py")]
+    nested = [path.parent for folder in top for path in folder.glob("*/__init__.py")]
+    folders = {path.relative_to(root).as_posix() for path in (*top, *nested)}
+    packages = {f"rollwave.{folder.replace('/', '.')}": folder for folder in folders}
+    assert set(packages) == set(settings["packages"])
+    assert packages == settings["package-dir"]
     for folder in folders:
-        assert settings["package-dir"][f"rollwave.{folder}"] == folder
         assert (root / ".typing" / "rollwave" / folder).resolve() == root / folder
-        assert (root / folder / "py.typed").exists()
-        assert not [path for path in (root / folder).iterdir() if path.is_dir() and path.name != "__pycache__"]
+        assert (root / folder.split("/")[0] / "py.typed").exists()
+        inside = [path for path in (root / folder).iterdir() if path.is_dir() and path.name != "__pycache__"]
+        assert {f"{folder}/{path.name}" for path in inside} <= folders
 
 
 def test_every_yaml_parses_and_uses_no_tab(root: Path) -> None:
