@@ -17,6 +17,7 @@ import json
 import math
 import os
 import platform
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -27,7 +28,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from recipes_page import page, title_of
 
-from rollwave.datasets import Recipe, ensure_dataset
+from rollwave.datasets import CertificateError, Recipe, ensure_dataset
 from rollwave.datasets.layout import read_manifest
 from rollwave.datasets.metadata import SPLITS
 
@@ -37,8 +38,8 @@ RESULTS = ROOT / "benchmarks" / "results" / "recipes.json"
 PAGE = ROOT / "docs" / "datasets.md"
 # Seconds below which a recipe is generated in full.
 FULL = 180.0
-# Trajectories of the reduced run in two dimensions, and of one of more than MUCH steps times points a trajectory; in one
-# dimension it is a block of each split.
+# Trajectories of the reduced run in two dimensions, where a trajectory has at most MUCH steps times points, and beyond;
+# in one dimension they are a block of each split.
 FEW, ONE = {"train": 4, "valid": 1, "test": 1}, {"train": 1, "valid": 0, "test": 0}
 MUCH = 3e8
 COUNTS = ("train", "valid", "test")
@@ -157,12 +158,18 @@ def main() -> None:
     parser.add_argument("--page", action="store_true", help="measure nothing, write docs/datasets.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    missed: list[str] = []
     for name in [] if arguments.page else arguments.names or [name for name in names() if not is_measured(name)]:
-        entry = measure(name)
+        try:
+            entry = measure(name)
+        except CertificateError as error:
+            missed.append(str(error))
+            continue
         keep(name, entry)
         found = entry["certificate"] or {}
         print(name, f"{entry['seconds']:.0f} s", found.get("step_error"), found.get("grid_error"), flush=True)
     PAGE.write_text(text())
+    sys.exit("\n".join(missed) or None)
 
 
 if __name__ == "__main__":
