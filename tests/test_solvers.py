@@ -74,7 +74,9 @@ def test_the_folder_holds_what_the_project_promises():
     conservative = {"KleinGordon", "KortewegDeVries", "NonlinearSchrodinger"}
     damped = {"Burgers", "KuramotoSivashinsky", "NavierStokes", "VectorBurgers"}
     assert set(EQUATIONS) == conservative | damped
-    assert {"ETDRK2", "ETDRK4", "StoermerVerlet", "Strang"} <= set(STEPPERS)
+    splittings, symplectic = {"Strang", "Yoshida4", "BlanesMoan4", "BlanesMoan6"}, {"SymplecticRKN4", "SymplecticRKN6"}
+    others = {"ETDRK2", "ETDRK4", "StoermerVerlet", "DormandPrince853"}
+    assert splittings | symplectic | others <= set(STEPPERS)
     assert set(EQUATIONS) | set(STEPPERS) <= set(rollwave.solvers.__all__)
 
 
@@ -95,7 +97,7 @@ def test_an_equation_declares_itself(name):
 def test_a_stepper_declares_itself(name):
     stepper = STEPPERS[name]
     assert stepper.order in (2, 4, 6, 8)
-    assert stepper.requires in (Semilinear, Split, Reversible, Separable)
+    assert stepper.requires in (Equation, Semilinear, Split, Reversible, Separable)
     assert any(isinstance(equation, stepper.requires) for equation in INSTANCES.values())
 
 

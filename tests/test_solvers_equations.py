@@ -208,7 +208,7 @@ def test_verlet_turns_linear_waves_at_its_own_known_frequency(mode):
     grid, dt, steps = Grid((64,), (TAU,)), 0.02, 500
     waves, frequency = KleinGordon(Linear(1.0)), math.sqrt(1 + mode**2)
     phi = torch.cos(mode * grid.coordinates()[0])
-    u = end(waves, grid, torch.stack((phi, 0 * phi)), steps * dt, dt)
+    u = end(waves, grid, torch.stack((phi, 0 * phi)), steps * dt, dt, StoermerVerlet)
     numerical = 2 / dt * math.asin(frequency * dt / 2)
     assert largest(u[0] - math.cos(numerical * steps * dt) * phi) < 1e-11
     slip = (numerical - frequency) * steps * dt
@@ -221,13 +221,13 @@ def test_the_sine_gordon_breather_breathes():
     u0 = breather(grid, 0.0, frequency=0.5)
     assert u0[0].max().item() == pytest.approx(4 * math.atan(math.sqrt(3.0)), abs=1e-12)
     assert equation.invariants(u0, grid)["energy"].item() == pytest.approx(16 * math.sqrt(0.75), abs=1e-12)
-    ends = [end(equation, grid, u0, time, time / n) for n in (750, 1500, 3000)]
+    ends = [end(equation, grid, u0, time, time / n, StoermerVerlet) for n in (750, 1500, 3000)]
     errors = [largest(u - breather(grid, time, frequency=0.5)) for u in ends]
     assert all(rate == pytest.approx(2, abs=0.1) for rate in rates(errors))
     assert errors[-1] < 2e-4
     assert abs(equation.invariants(ends[-1], grid)["energy"].item() - 16 * math.sqrt(0.75)) < 1e-7
     # A quarter of a period apart from the turning point, velocities matter.
-    assert largest(end(equation, grid, u0, 3.3, 0.005) - breather(grid, 3.3, frequency=0.5)) < 2e-5
+    assert largest(end(equation, grid, u0, 3.3, 0.1) - breather(grid, 3.3, frequency=0.5)) < 1e-7
 
 
 @pytest.mark.parametrize(("coupling", "vacuum"), [(1.0, 1.0), (0.5, 1.4)])
@@ -237,7 +237,7 @@ def test_a_boosted_kink_and_antikink_keep_their_shape_and_energy(coupling, vacuu
     u0, exact = (kink_antikink(grid, t, speed=speed, **pair) for t in (0.0, time))
     energy = 2 / math.sqrt(1 - speed**2) * (2 * math.sqrt(2) / 3) * math.sqrt(coupling) * vacuum**3
     assert equation.invariants(u0, grid)["energy"].item() == pytest.approx(energy, abs=1e-12 * energy)
-    ends = [end(equation, grid, u0, time, dt) for dt in (0.08, 0.04, 0.02)]
+    ends = [end(equation, grid, u0, time, dt, StoermerVerlet) for dt in (0.08, 0.04, 0.02)]
     errors = [largest(u - exact) for u in ends]
     assert all(rate == pytest.approx(2, abs=0.1) for rate in rates(errors))
     assert errors[-1] < 1.2e-4
@@ -261,7 +261,7 @@ def test_slow_kinks_bounce_as_published_energies_say():
 def test_sine_gordon_kinks_pass_through_each_other():
     grid, equation = Grid((1024,), (80.0,)), KleinGordon()
     u0, exact = (sine_gordon_kink_antikink(grid, t) for t in (-12.0, 12.0))
-    errors = [largest(end(equation, grid, u0, 24.0, dt) - exact) for dt in (0.04, 0.02, 0.01)]
+    errors = [largest(end(equation, grid, u0, 24.0, dt, StoermerVerlet) - exact) for dt in (0.04, 0.02, 0.01)]
     assert all(rate == pytest.approx(2, abs=0.1) for rate in rates(errors))
     assert errors[-1] < 1e-4
     assert equation.invariants(u0, grid)["energy"].item() == pytest.approx(16 / math.sqrt(0.75), abs=1e-8)
