@@ -42,7 +42,8 @@ FULL = 180.0
 # in one dimension they are a block of each split.
 FEW, ONE = {"train": 4, "valid": 1, "test": 1}, {"train": 1, "valid": 0, "test": 0}
 MUCH = 3e8
-COUNTS = ("train", "valid", "test")
+# Keys on which no measurement depends.
+NEUTRAL = ("train", "valid", "test", "lyapunov_exponent")
 
 
 def names() -> list[str]:
@@ -57,9 +58,9 @@ def recipe_of(name: str) -> Recipe:
     return Recipe.from_dict(OmegaConf.to_container(config.dataset, resolve=True))
 
 
-def without_counts(recipe: dict[str, Any]) -> dict[str, Any]:
-    """What a measurement depends on: a recipe's values but the numbers of trajectories."""
-    return {key: value for key, value in recipe.items() if key not in COUNTS}
+def what_counts(recipe: dict[str, Any]) -> dict[str, Any]:
+    """What a measurement depends on: a recipe's values but the numbers of trajectories and the Lyapunov exponent."""
+    return {key: value for key, value in recipe.items() if key not in NEUTRAL}
 
 
 def steps_of(recipe: Recipe, split: str) -> int:
@@ -143,7 +144,7 @@ def keep(name: str, entry: dict[str, Any]) -> None:
 def is_measured(name: str) -> bool:
     """Whether the kept entry is that of the recipe's present values."""
     entry = kept().get(name)
-    return entry is not None and without_counts(entry["recipe"]) == without_counts(recipe_of(name).to_dict())
+    return entry is not None and what_counts(entry["recipe"]) == what_counts(recipe_of(name).to_dict())
 
 
 def text() -> str:
