@@ -39,7 +39,7 @@ def worker(arguments: argparse.Namespace) -> dict[str, Any]:
     if missing and not arguments.quick:
         sys.exit("no CUDA device: --device cuda needs one, or --quick for a dry run on the CPU")
     device = torch.device("cpu" if missing else arguments.device)
-    rounds, seconds = (2, 0.001) if arguments.quick else (arguments.rounds, 0.5 if device.type == "cuda" else 0.05)
+    rounds, seconds = (2, 0.001) if arguments.quick else (arguments.rounds, 0.5 if device.type == "cuda" else 0.04)
     rows = []
     card = arguments.device == "cuda"
     for case in cases(device=device, card=card, quick=arguments.quick, every_scheme=threads == 1):
@@ -109,7 +109,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, nargs="+", default=None, help="default: 1 2, and 1 beside a card")
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", default="", help="part of an equation's label")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, two rounds")
     parser.add_argument("--out", type=Path, default=None, help="default: results/solvers_<device>.json")

@@ -19,30 +19,33 @@ from rollwave import solvers
 from . import Candidate, Problem
 
 
-def stepper(problem: Problem) -> Any:
-    """The stepper of the same equation, of order four."""
+def stepper(problem: Problem, conservative: bool = True) -> Any:
+    """The stepper of the same equation, of order four; in one dimension in either form."""
     equation, grid = problem.equation, problem.grid
     start, last = (grid.ndim, grid.lengths[0], grid.points[0], problem.dt), {"order": 4}
     kind = exponax.stepper
     if len(set(grid.points)) > 1 or len(set(grid.lengths)) > 1 or problem.scheme is not solvers.ETDRK4:
         return None
+    form = {"conservative": conservative, "single_channel": True}
     if isinstance(equation, solvers.Burgers):
-        return kind.Burgers(*start, diffusivity=equation.viscosity, conservative=True, single_channel=True, **last)
+        return kind.Burgers(*start, diffusivity=equation.viscosity, **form, **last)
     if isinstance(equation, solvers.VectorBurgers):
         return kind.Burgers(*start, diffusivity=equation.viscosity, **last)
     if isinstance(equation, solvers.KortewegDeVries):
         terms = {"convection_scale": equation.advection, "dispersivity": equation.dispersion}
         damping = {"diffusivity": equation.viscosity, "hyper_diffusivity": equation.hyperviscosity}
-        return kind.KortewegDeVries(*start, **terms, **damping, conservative=True, single_channel=True, **last)
+        return kind.KortewegDeVries(*start, **terms, **damping, **form, **last)
     if isinstance(equation, solvers.KuramotoSivashinsky):
-        return kind.KuramotoSivashinskyConservative(*start, single_channel=True, conservative=True, **last)
+        return kind.KuramotoSivashinskyConservative(*start, **form, **last)
     if isinstance(equation, solvers.NavierStokes) and equation.forcing is None:
         return kind.NavierStokesVorticity(*start, diffusivity=equation.viscosity, drag=-equation.drag, **last)
     return None
 
 
 def candidates(problem: Problem, u: Tensor, threads: int) -> dict[str, Candidate]:
-    """`vmap`, the whole batch in each step, and in two dimensions `map`, one sample after another."""
+    """`vmap`, the whole batch in each step; in one dimension also in the form that is Burgers' default, and in two also
+    `map`, one sample after another.
+    """
     jax.config.update("jax_enable_x64", problem.dtype == torch.float64)
     made = stepper(problem)
     if made is None:
@@ -55,7 +58,11 @@ def candidates(problem: Problem, u: Tensor, threads: int) -> dict[str, Candidate
     def field(coefficients: Any) -> Tensor:
         return torch.from_numpy(sign * np.fft.irfftn(np.asarray(coefficients, np.complex128), s=points, axes=axes))
 
-    ways = {"vmap": whole(made), "map": one_by_one(made)} if problem.grid.ndim > 1 else {"vmap": whole(made)}
+    ways = {"vmap": whole(made)}
+    if problem.grid.ndim > 1:
+        ways["map"] = one_by_one(made)
+    elif isinstance(problem.equation, solvers.Burgers):
+        ways["vmap-default"] = whole(stepper(problem, conservative=False))
     return {
         way: Candidate(lambda steps, go=go: go(start, steps).block_until_ready(), field, len(u), way=f"jit, {way}")
         for way, go in ways.items()

@@ -80,6 +80,8 @@ def step_of(equation: Equation, grid: Grid) -> float:
     """For waves an eighth of the limit of leapfrog, which lies within what amangkurat allows; else a small step."""
     if isinstance(equation, solvers.KleinGordon):
         return 0.25 * grid.spacing[0] / math.pi
+    if isinstance(equation, solvers.KuramotoSivashinsky):
+        return 1e-2
     return 2e-3 if grid.ndim == 1 else 1e-3
 
 

@@ -16,8 +16,8 @@ from .timing import Stopwatch, device_time, interleave, processor_time, ratio, s
 
 # Steps before results are compared, and the largest difference of fields, relative to the largest value, at which two
 # programs are said to agree. The fields must have moved by a hundred times that.
-COMPARED = 40
-TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4}
+COMPARED = 20
+TOLERANCE = {torch.float64: 1e-6, torch.float32: 2e-5}
 
 
 def measure(case: Case, *, threads: int, rounds: int, seconds: float) -> dict[str, Any]:

@@ -13,7 +13,7 @@ HEAD = """# Speed
 What a step costs, beside other packages and beside the Fourier transforms that the step cannot do without. A figure in
 brackets is the spread `[first quartile, third quartile]` over the rounds of one run, in which all programs take turns;
 a ratio is rollwave's time over the other's within a round, so below one rollwave is faster. Before anything is timed
-the fields after 40 steps are compared, and a package that disagrees gets no ratio. `met` and `missed` are said of the
+the fields after 20 steps are compared, and a package that disagrees gets no ratio. `met` and `missed` are said of the
 median.
 
 This page is written by `python benchmarks/solvers.py --report` from `benchmarks/results/solvers_*.json` and
@@ -44,7 +44,7 @@ def page(results: Path) -> str:
             beside_peers(one, cpu["peers"]),
             soliton(cpu.get("soliton")),
             floors(one),
-            threads(two, one),
+            threads(two),
         ]
     parts += [on_a_card(card), precision(work)]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
@@ -151,7 +151,7 @@ def floors(rows: list[dict[str, Any]]) -> str:
     return section("Beside the transforms alone, one thread", text, head, lines)
 
 
-def threads(rows: list[dict[str, Any]], one: list[dict[str, Any]]) -> str:
+def threads(rows: list[dict[str, Any]]) -> str:
     """Several threads, in wall time."""
     lines = []
     for row in rows:
@@ -165,7 +165,8 @@ def threads(rows: list[dict[str, Any]], one: list[dict[str, Any]]) -> str:
         "cores. A program that hands its batch to threads in many small pieces suffers most."
     )
     head = ["equation, points, type, scheme", "threads", "rollwave", "ratio to the transforms", "ratio to packages"]
-    return section("Two threads", text, head, lines) if lines else ""
+    missing = ["| all rows | " + " | ".join(["not yet measured"] * (len(head) - 1)) + " |"]
+    return section("Two threads", text, head, lines or missing)
 
 
 def on_a_card(measured: dict[str, Any] | None) -> str:
