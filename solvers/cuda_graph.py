@@ -1,6 +1,6 @@
 """A step recorded once and replayed: on a GPU small fields wait for Python, which a CUDA graph leaves out.
 
-Not yet measured. Recording follows the notes on CUDA graphs in PyTorch's documentation: warm-up on a side stream, the
+On a GPU not yet run and not yet measured. Recording follows the notes on CUDA graphs in PyTorch's documentation: warm-up on a side stream, the
 same memory for every replay, nothing that waits for the device in between.
 """
 

@@ -137,7 +137,7 @@ def test_a_blow_up_names_the_step_it_happened_in_however_rarely_states_are_looke
     monkeypatch.setattr(StoermerVerlet, "step", step)
     u0 = torch.zeros(3, 2, 64, dtype=torch.float64)
     with pytest.raises(SimulationError) as caught:
-        simulate(KleinGordon(), LINE, u0, interval=steps * 0.01, frames=400 // steps, dt=0.01)
+        simulate(KleinGordon(), LINE, u0, interval=steps * 0.01, frames=400 // steps, dt=0.01, stepper=StoermerVerlet)
     assert caught.value.sample == 1
     assert caught.value.time == pytest.approx(doomed * 0.01)
     frame = (doomed - 1) // steps
