@@ -1,7 +1,7 @@
 """A step recorded once and replayed: on a GPU small fields wait for Python, which a CUDA graph leaves out.
 
-On a GPU not yet run and not yet measured. Recording follows the notes on CUDA graphs in PyTorch's documentation: warm-up on a side stream, the
-same memory for every replay, nothing that waits for the device in between.
+Not yet run on a GPU, and not yet measured. Recording follows the notes on CUDA graphs in PyTorch's documentation:
+warm-up on a side stream, the same memory for every replay, nothing that waits for the device in between.
 """
 
 from collections.abc import Callable
