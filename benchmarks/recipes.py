@@ -13,6 +13,7 @@ results/recipes.json.
 
 import argparse
 import dataclasses
+import functools
 import json
 import math
 import os
@@ -51,6 +52,7 @@ def names() -> list[str]:
     return sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 
+@functools.cache
 def recipe_of(name: str) -> Recipe:
     """The recipe that `generate.py dataset=<name>` would follow."""
     with initialize_config_dir(config_dir=str(ROOT / "configs"), version_base="1.3"):
