@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import jaxtyping
 import pytest
 import torch
 
@@ -27,6 +28,13 @@ def label(value: object) -> str:
     return value if isinstance(value, str) else name_of(value)  # type: ignore[arg-type]
 
 
+@pytest.fixture
+def _unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cases take thousands of steps and other tests check the shapes of each: here nothing checks them."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+@pytest.mark.usefixtures("_unchecked")
 @pytest.mark.parametrize(("equation", "case"), QUICK, ids=label)
 def test_a_case_reaches_its_tolerance(equation: str, case: Case) -> None:
     result = case()
@@ -34,6 +42,7 @@ def test_a_case_reaches_its_tolerance(equation: str, case: Case) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_unchecked")
 @pytest.mark.parametrize(("equation", "case"), FULL, ids=label)
 def test_a_long_case_reaches_its_tolerance(equation: str, case: Case) -> None:
     result = case()

@@ -16,7 +16,7 @@ from rollwave.solvers.shapes import Float
 from rollwave.solvers.simulate import steps_in
 from rollwave.solvers.stepper import Stepper
 
-Bounds: TypeAlias = tuple[float, float]
+Bounds: TypeAlias = tuple[Number, Number]
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class Result:
     check: str
     grid: str
     scheme: str
-    figure: float
+    figure: Number
     measures: str
     bounds: Bounds
     source: str
-    order: float | None = None
+    order: Number | None = None
     orders: Bounds | None = None
 
     @property

@@ -7,6 +7,7 @@ import torch
 from rollwave.solvers.etdrk import ETDRK2, ETDRK4
 from rollwave.solvers.exact import korteweg_de_vries_soliton, korteweg_de_vries_two_solitons
 from rollwave.solvers.grid import Grid
+from rollwave.solvers.initial_conditions import RandomFourierSeries, sample
 from rollwave.solvers.korteweg_de_vries import KortewegDeVries
 from rollwave.solvers.stepper import Stepper
 
@@ -81,8 +82,7 @@ def invariant(name: str, *, high: float, source: str) -> Result:
 
 def budget(name: str) -> Result:
     equation = KortewegDeVries(viscosity=0.05, hyperviscosity=0.01)
-    u = EQUATION.initial_condition(LINE, batch=1, seed=3)[0] + 0.2
-    u = equation.inverse(equation.transform(u, LINE), LINE)
+    u = sample(RandomFourierSeries(modes=85, decay=0.5, mean=0.2), LINE, batch=1, seed=3)[0]
     terms = equation.budget(u, LINE) if name == "energy" else equation.momentum_budget(u, LINE)
     return Result(
         f"{name} budget of the damped, semi-discrete system",
