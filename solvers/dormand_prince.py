@@ -76,7 +76,9 @@ class DormandPrince853(Stepper):
                 v, left = candidate, left - h if left - h > SMALLEST * self.dt else 0.0
                 # A step cut short by the end of `dt` says nothing against the one that was trusted.
                 trusted = min(max(factor * h, trusted if left == 0 else 0.0), self.largest)
-            elif (trusted := factor * h) < SMALLEST * self.dt:
+            else:
+                trusted = factor * h
+            if trusted < SMALLEST * self.dt:
                 raise ArithmeticError(
                     f"DormandPrince853 needs steps below {trusted:.1e} for {type(self.equation).__name__} "
                     f"to keep errors under {self.allowed:.0e}; the solution may blow up, or ask for less accuracy"

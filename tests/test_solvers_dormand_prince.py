@@ -104,13 +104,13 @@ def test_a_step_may_cover_any_time():
 
 
 def test_stiff_damping_does_not_overflow():
-    """`|L| dt = 17000`: from a later stage to an earlier one rates would be carried to infinity."""
+    """`|L| dt = 3500`: from a later stage to an earlier one rates would be carried to infinity."""
     equation, grid = Burgers(20.0), Grid((64,), (1.0,))
     u0 = equation.initial_condition(grid, batch=1, seed=3)
-    u = simulate(equation, grid, u0, interval=0.05, frames=1, dt=0.05, stepper=DormandPrince853)
+    u = simulate(equation, grid, u0, interval=0.01, frames=1, dt=0.01, stepper=DormandPrince853)
     assert torch.isfinite(u).all()
     assert (u[:, -1].mean() - u0.mean()).abs() < 1e-12
-    exact = grid.irfft(torch.exp(0.05 * equation.linear(grid)) * grid.rfft(u0))
+    exact = grid.irfft(torch.exp(0.01 * equation.linear(grid)) * grid.rfft(u0))
     assert (u[:, -1] - exact).abs().max() < 2e-3 * u0.abs().max()
 
 
