@@ -88,12 +88,13 @@ def lyapunov_exponents(
     interval: Number = 1.0,
     transient: Number = 0.0,
     count: int = 1,
+    zero_mean: bool = False,
     stepper: type[Stepper] | None = None,
     seed: int = 0,
 ) -> LyapunovExponents:
     """The leading exponents of trajectories from fields on the attractor.
 
-    Perturbations start as white noise of zero mean, so a conserved mean stays what it is and adds no exponent.
+    Perturbations start as white noise.
 
     Args:
         dt: step; must divide `interval`.
@@ -101,6 +102,8 @@ def lyapunov_exponents(
         interval: between two orthonormalisations; short against the inverse of the steepest exponent.
         transient: time for the perturbations to find their directions, left out of the average.
         count: number of exponents.
+        zero_mean: hold the mean of perturbations at zero; where the equation conserves it, it is a direction of its own
+            that adds an exponent of zero.
         stepper: scheme, by default the equation's own.
         seed: of the perturbations.
 
@@ -113,12 +116,20 @@ def lyapunov_exponents(
     steps = steps_in(interval, dt, "interval")
     scheme = (stepper or equation.default_stepper)(equation, grid.to(u), interval / steps)
     noise = torch.randn((*u.shape, count), generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(u)
-    q, logs = torch.linalg.qr((noise - noise.mean(tuple(range(2, u.ndim)), keepdim=True)).flatten(1, -2))[0], []
+    q, logs = torch.linalg.qr(noise.flatten(1, -2))[0], []
     for _ in range(before + kept):
+        if zero_mean:
+            q = without_mean(q, u)
         u, q, growth = push(scheme, u, q, steps)
         logs.append(growth)
     log_growth = torch.stack(logs[before:])
     return LyapunovExponents(log_growth.mean(0) / interval, log_growth)
+
+
+def without_mean(q: Float[Tensor, "b d i"], u: Float[Tensor, "b c *space"]) -> Float[Tensor, "b d i"]:
+    """Perturbations of fields like `u` less their mean in every channel, orthonormal again."""
+    fields = q.unflatten(1, (u.shape[1], -1))
+    return torch.linalg.qr((fields - fields.mean(2, keepdim=True)).flatten(1, 2))[0]
 
 
 def push(

@@ -138,11 +138,19 @@ def test_the_recorded_page_has_every_case_and_all_pass(root: Path) -> None:
 def test_exponents_of_a_damped_wave_are_its_decay_rates() -> None:
     """About `u = 0` every wave `cos kx`, `sin kx` decays at `nu k^2`."""
     grid = Grid((32,), (2 * math.pi,))
-    found = lyapunov_exponents(
-        Burgers(0.05), grid, 1e-12 * torch.ones(3, 1, 32), dt=0.1, time=20, transient=400, interval=2.0, count=4
-    )
+    u, spans = 1e-12 * torch.ones(3, 1, 32, dtype=torch.float64), {"time": 20, "transient": 400, "interval": 2.0}
+    found = lyapunov_exponents(Burgers(0.05), grid, u, dt=0.1, count=4, zero_mean=True, **spans)
     assert found.mean.tolist() == pytest.approx([-0.05, -0.05, -0.2, -0.2], abs=1e-6)
     assert found.standard_error.max() < 1e-6
+
+
+def test_a_conserved_mean_adds_an_exponent_of_zero_unless_it_is_held() -> None:
+    grid, u = Grid((32,), (2 * math.pi,)), 1e-12 * torch.ones(2, 1, 32, dtype=torch.float64)
+    settings = {"dt": 0.1, "time": 20, "transient": 600, "interval": 2.0, "count": 2}
+    free = lyapunov_exponents(Burgers(0.05), grid, u, **settings)
+    held = lyapunov_exponents(Burgers(0.05), grid, u, zero_mean=True, **settings)
+    assert free.mean.tolist() == pytest.approx([0.0, -0.05], abs=1e-6)
+    assert held.mean.tolist() == pytest.approx([-0.05, -0.05], abs=1e-6)
 
 
 def test_a_conservative_wave_has_no_positive_exponent() -> None:

@@ -67,10 +67,10 @@ def collision() -> Result:
 
 def invariant(name: str, *, high: float, source: str) -> Result:
     start = korteweg_de_vries_two_solitons(LINE, -5.0, speeds=(1.5, 0.6))
-    end = solve(EQUATION, LINE, start, ETDRK4, time=10.0, dt=0.01)
+    end = solve(EQUATION, LINE, start, ETDRK4, time=5.0, dt=0.01)
     change = EQUATION.invariants(end, LINE)[name] - EQUATION.invariants(start, LINE)[name]
     return Result(
-        f"{name} of two solitons through their collision, t = 10",
+        f"{name} of two solitons from apart until they overlap, t = 5",
         described(LINE),
         stepped(ETDRK4, 0.01),
         largest(change / EQUATION.invariant_sizes(start, LINE)[name]),
