@@ -13,6 +13,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from rollwave.evaluation.diagnostic_tables import sections
 from rollwave.evaluation.report import cell, table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,11 +38,13 @@ def keep(run: Path) -> None:
     """The figures of a run, without its curves and single rollouts, and its picture."""
     training = json.loads((run / "training.json").read_text())
     metrics = json.loads((run / "metrics.json").read_text())
-    for candidate in metrics["candidates"].values():
-        del candidate["curves"], candidate["spectrum"]
-        for scalar in candidate["scalars"].values():
-            del scalar["values"]
-    del metrics["truth"], metrics["protocol"]["command"]
+    metrics["truth"] = {"scalars": metrics["truth"].get("scalars", {})}
+    for column in (metrics["truth"], *metrics["candidates"].values()):
+        for name in ("curves", "spectrum"):
+            column.pop(name, None)
+        for scalar in column["scalars"].values():
+            scalar.pop("values", None)
+    del metrics["protocol"]["command"]
     kept = {"commit": commit_at(run.resolve().name), "training": training, "metrics": metrics}
     for folder in (KEPT, FIGURES):
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,7 +94,8 @@ def section(run: dict[str, Any]) -> str:
     )
     picture = f"![{name}: truth, prediction, error](figures/{name}.png)"
     command = f"    python train.py experiment={name}"
-    return "\n\n".join([f"## {name}", command, facts, table(run["metrics"]), picture, ""])
+    tables = [table(run["metrics"]), *sections(run["metrics"])]
+    return "\n\n".join([f"## {name}", command, facts, *tables, picture, ""])
 
 
 def main() -> None:
