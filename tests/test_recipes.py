@@ -38,7 +38,7 @@ def test_every_recipe_names_its_source_and_its_differences(name: str, program: M
     recipe = program.recipe_of(name)
     assert recipe.source
     assert recipe.differences
-    published = name.split("_")[0] in {"fno", "dymixop", "pde", "apebench"} or name == "kolmogorov_64"
+    published = name.split("_")[0] in {"fno", "dymixop", "pde", "apebench"}
     assert ("arXiv" in recipe.source) or not published
     assert recipe.source.startswith("rollwave") or published
 
