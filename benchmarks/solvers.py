@@ -40,7 +40,7 @@ def worker(arguments: argparse.Namespace) -> dict[str, Any]:
         sys.exit("no CUDA device: --device cuda needs one, or --quick for a dry run on the CPU")
     device = torch.device("cpu" if missing else arguments.device)
     rounds, seconds = (2, 0.001) if arguments.quick else (arguments.rounds, 0.5 if device.type == "cuda" else 0.04)
-    rows = []
+    rows, setting = [], about(device)
     card = arguments.device == "cuda"
     for case in cases(device=device, card=card, quick=arguments.quick, every_scheme=threads == 1):
         if arguments.only and arguments.only not in case.label:
@@ -51,7 +51,7 @@ def worker(arguments: argparse.Namespace) -> dict[str, Any]:
     if threads == 1 and arguments.device == "cpu" and not arguments.quick and not arguments.only:
         measured["soliton"] = measure_soliton(batch=32, rounds=3)
         print(json.dumps(measured["soliton"]), flush=True)
-    return measured | about(device)
+    return measured | setting
 
 
 def told(row: dict[str, Any]) -> str:
@@ -74,10 +74,18 @@ def about(device: Any) -> dict[str, Any]:
     else:
         found = [line for line in lines("/proc/cpuinfo") if line.startswith("model name")]
         name = found[0].split(":")[1].strip() if found else platform.processor()
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
-    versions = {"torch": torch.__version__, "python": platform.python_version(), "commit": commit.strip()}
+    versions = {"torch": torch.__version__, "python": platform.python_version(), "commit": commit()}
     load = os.getloadavg()[1] if hasattr(os, "getloadavg") else None
     return {"device": name, "cores": os.cpu_count(), "load": load, "versions": versions, "peers": peers.installed()}
+
+
+def commit() -> str:
+    """The commit that is measured, `-dirty` where the solvers differ from it."""
+
+    def said(*command: str) -> str:
+        return subprocess.run(["git", *command], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+    return said("rev-parse", "--short", "HEAD") + "-dirty" * bool(said("status", "--porcelain", "solvers"))
 
 
 def lines(path: str) -> list[str]:

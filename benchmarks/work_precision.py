@@ -46,11 +46,11 @@ def draw(measured: dict[str, Any], path: Path) -> None:
             style = {"marker": marks[name], "color": f"C{names.index(name)}", "markersize": 4}
             seconds, errors = [p["seconds"] for p in points], [p["error"] for p in points]
             panel.loglog(seconds, errors, label=name, linewidth=2.2 if default else 1.0, **style)
-        for key, face in (("suggested", "none"), ("automatic", "black")):
+        for key, face, size in (("suggested", "none", 150), ("automatic", "black", 60)):
             place = problem["default"][key]
             if place["error"] is not None:
                 ring = {
-                    "s": 70,
+                    "s": size,
                     "edgecolors": "black",
                     "facecolors": face,
                     "zorder": 5,
@@ -80,14 +80,14 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if not arguments.figure:
-        surveys = []
+        surveys, setting = [], about(torch.device("cpu"))
         for label, build in problems().items():
             if arguments.only in label:
                 surveys.append(survey(build()))
                 print(line(surveys[-1]), ending(surveys[-1]), sep="\n", flush=True)
         if arguments.only:
             return
-        RESULT.write_text(json.dumps({"problems": surveys} | about(torch.device("cpu")), indent=1) + "\n")
+        RESULT.write_text(json.dumps({"problems": surveys} | setting, indent=1) + "\n")
     draw(json.loads(RESULT.read_text()), FIGURE)
 
 

@@ -55,6 +55,15 @@ def ending(problem: dict[str, Any]) -> str:
             other = f"{place['beaten_by']} is as accurate in {place['part']:.2f} of its time"
             verdicts.append(f"the {key} step is off the front: {other}")
         else:
-            verdicts.append(f"the {key} step is on the front")
+            verdicts.append(f"the {key} step is on the front{excess(problem, place)}")
     end = problem["known"]
     return f"{points} points, {problem['time']:g} time units against {end}; {'; '.join(verdicts)}."
+
+
+def excess(problem: dict[str, Any], place: dict[str, Any]) -> str:
+    """How much dearer a place is than an error of 1e-6 with the same scheme, where that is much."""
+    front = problem["front"]["1e-06"]
+    enough = front["seconds"].get(problem["default"]["scheme"]) if front else None
+    if enough is None or place["seconds"] < 3 * enough:
+        return ""
+    return f", at {place['seconds'] / enough:.0f} times the cost of an error of 1e-6"
