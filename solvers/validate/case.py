@@ -9,7 +9,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from rollwave.solvers.equation import Equation
+from rollwave.solvers.equation import Equation, Semilinear
 from rollwave.solvers.grid import Grid, Number
 from rollwave.solvers.run import advance
 from rollwave.solvers.shapes import Float
@@ -82,6 +82,11 @@ def solve(
     """One field, `time` later: the steps of a scheme and nothing else."""
     steps = steps_in(time, dt, "time")
     return advance(scheme(equation, grid, time / steps), u[None], steps)[0]
+
+
+def projected(equation: Semilinear, u: Float[Tensor, "..."], grid: Grid) -> Float[Tensor, "..."]:
+    """The field on the modes that the equation keeps, whichever it does."""
+    return equation.inverse(equation.transform(u, grid), grid)
 
 
 def largest(error: Tensor) -> float:

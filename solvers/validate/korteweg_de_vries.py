@@ -11,7 +11,7 @@ from rollwave.solvers.initial_conditions import RandomFourierSeries, sample
 from rollwave.solvers.korteweg_de_vries import KortewegDeVries
 from rollwave.solvers.stepper import Stepper
 
-from .case import Case, Result, budget_gap, described, largest, rate, solve, stepped
+from .case import Case, Result, budget_gap, described, largest, projected, rate, solve, stepped
 
 EQUATION = KortewegDeVries()
 LINE = Grid((256,), (40.0,))
@@ -82,7 +82,8 @@ def invariant(name: str, *, high: float, source: str) -> Result:
 
 def budget(name: str) -> Result:
     equation = KortewegDeVries(viscosity=0.05, hyperviscosity=0.01)
-    u = sample(RandomFourierSeries(modes=85, decay=0.5, mean=0.2), LINE, batch=1, seed=3)[0]
+    u = sample(RandomFourierSeries(modes=127, decay=0.5, mean=0.2), LINE, batch=1, seed=3)[0]
+    u = projected(equation, u, LINE)
     terms = equation.budget(u, LINE) if name == "energy" else equation.momentum_budget(u, LINE)
     return Result(
         f"{name} budget of the damped, semi-discrete system",

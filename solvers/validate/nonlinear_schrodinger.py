@@ -57,6 +57,26 @@ def invariant(name: str, scheme: type[Stepper], *, high: float, source: str) -> 
     )
 
 
+def soliton_integral(name: str) -> Result:
+    amplitude, turns = 1.3, 6
+    speed = 2 * math.pi * turns / LINE.lengths[0]
+    exact = {
+        "mass": 2 * amplitude,
+        "momentum": 2 * amplitude * speed,
+        "energy": amplitude * speed**2 - amplitude**3 / 3,
+    }[name]
+    u = bright_soliton(LINE, 1.0, amplitude=amplitude, turns=turns)
+    return Result(
+        f"{name} of a moving soliton A = 1.3, v = {speed:.4g}: {exact:.6f}",
+        described(LINE),
+        "initial field",
+        abs(FOCUSING.invariants(u, LINE)[name].item() / exact - 1),
+        "relative error",
+        (0, 1e-12),
+        "2 A, 2 A v, A v^2 - A^3 / 3; rounding",
+    )
+
+
 def collision(scheme: type[Stepper], *, dt: float, high: float, source: str) -> Result:
     grid = Grid((768,), (60.0,))
     start, end = (two_solitons(grid, t, amplitudes=(1.0, 1.2), speeds=(0.8, -0.4)) for t in (-12.0, 12.0))
@@ -147,6 +167,7 @@ QUICK: list[Case] = [
     partial(collision, BlanesMoan4, dt=0.02, high=1.6e-6, source="10 dt^4: frequencies near one over t = 24"),
     partial(collision, ETDRK4, dt=0.01, high=1.2e-6, source="120 dt^4: frequencies up to A^2 + v^2 over t = 24"),
     phase_shift,
+    *(partial(soliton_integral, name) for name in ("mass", "momentum", "energy")),
     partial(dark_solitons, Yoshida4, dt=0.01, high=1e-7, source="10 dt^4; tails at the ends e^{-1.73 16} = 1e-12"),
     partial(dark_solitons, ETDRK4, dt=0.02, high=1.6e-6, source="10 dt^4"),
     partial(invariant, "mass", BlanesMoan4, high=1e-12, source="both flows conserve it: rounding"),
