@@ -38,9 +38,7 @@ def one_mode(scheme: type[Stepper], *, high: float) -> Result:
         errors[-1],
         "largest error",
         (0, high),
-        "an independent implementation reached 4.0e-10 with ETDRK4"
-        if scheme is ETDRK4
-        else "Taylor: the change by halving dt is 3/4 of the error",
+        "twice the 4.0e-10 of an independent implementation" if scheme is ETDRK4 else "dt^2 / 10: the wave is 0.2 high",
         rate(errors),
         (scheme.order - 0.2, scheme.order + 0.2),
     )
@@ -148,7 +146,7 @@ def inviscid_energy() -> Result:
 
 QUICK: list[Case] = [
     partial(one_mode, ETDRK4, high=8e-10),
-    partial(one_mode, ETDRK2, high=1e-4),
+    partial(one_mode, ETDRK2, high=6e-5),
     one_mode_rounding,
     one_mode_single_precision,
     partial(sine, 0.05, 256, dt=0.0025, high=5e-7),

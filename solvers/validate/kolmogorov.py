@@ -147,6 +147,5 @@ QUICK: list[Case] = [
     partial(growth_rate, 2.0, 4),
     partial(growth_rate, 1.3, 4),
     partial(critical, 4),
-    critical_limit,
 ]
-FULL: list[Case] = [partial(critical, 8), partial(critical, 16)]
+FULL: list[Case] = [partial(critical, 8), partial(critical, 16), critical_limit]
