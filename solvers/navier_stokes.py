@@ -85,20 +85,21 @@ class NavierStokes(Equation):
         not_negative(viscosity=self.viscosity, drag=self.drag)
 
     def transform(self, u: Float[Tensor, "..."], grid: Grid) -> Complex[Tensor, "..."]:
-        return kept(grid) * grid.rfft(u, grid.kept())
+        return columns(kept(grid)) * grid.rfft(u, grid.kept())
 
     def inverse(self, u_hat: Complex[Tensor, "..."], grid: Grid) -> Float[Tensor, "..."]:
         return grid.irfft(u_hat)
 
     def linear(self, grid: Grid) -> Complex[Tensor, "1 k l"]:
-        return (self.viscosity * grid.laplacian()[..., : grid.kept()] - self.drag)[None].to(grid.complex_dtype)
+        symbol = self.viscosity * grid.laplacian()[..., : grid.kept()] - self.drag
+        return columns(symbol[None].to(grid.complex_dtype))
 
     def nonlinear(self, grid: Grid) -> Map:
         keep = grid.kept()
-        to_u, to_v = (symbol.contiguous() for symbol in velocity_symbol(grid)[..., :keep].split(1))
+        to_u, to_v = (columns(symbol) for symbol in velocity_symbol(grid)[..., :keep].split(1))
         shear = grid.derivative(2, 0) - grid.derivative(2, 1)
         strain = grid.derivative(1, 0) * grid.derivative(1, 1)
-        shear, strain = (-kept(grid) * symbol[None, ..., :keep] for symbol in (shear, strain))
+        shear, strain = (columns(-kept(grid) * symbol[None, ..., :keep]) for symbol in (shear, strain))
         source = self._curl(grid)
 
         def advection(w_hat: Tensor) -> Tensor:
@@ -159,12 +160,19 @@ class NavierStokes(Equation):
             return None
         along_x, along_y = grid.rfft(self.forcing(grid), grid.kept())
         curl = grid.derivative(1, 0) * along_y - grid.derivative(1, 1)[..., : grid.kept()] * along_x
-        return (kept(grid) * curl)[None]
+        return columns((kept(grid) * curl)[None])
 
 
 def kept(grid: Grid) -> Float[Tensor, "k l"]:
     """One on the modes that the state lives on: the 2/3 rule, without the mean. Columns of zeros are left out."""
     return (grid.dealias() * (grid.laplacian() < 0).to(grid.dtype))[..., : grid.kept()]
+
+
+def columns(symbol: Tensor) -> Tensor:
+    """The same values, stored column by column as transforms along the first axis leave theirs: products of equal
+    strides are faster, and the next transform finds its axis contiguous.
+    """
+    return symbol.mT.contiguous().mT
 
 
 def velocity_symbol(grid: Grid) -> Complex[Tensor, "2 k l"]:
