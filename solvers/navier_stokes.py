@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .equation import Coefficient, Equation, Map, not_negative, semilinear_tendency
 from .etdrk import ETDRK4
-from .grid import Grid
+from .grid import Grid, columns
 from .initial_conditions import BandLimitedField, InitialCondition
 from .shapes import Complex, Float
 from .stepper import Stepper
@@ -166,13 +166,6 @@ class NavierStokes(Equation):
 def kept(grid: Grid) -> Float[Tensor, "k l"]:
     """One on the modes that the state lives on: the 2/3 rule, without the mean. Columns of zeros are left out."""
     return (grid.dealias() * (grid.laplacian() < 0).to(grid.dtype))[..., : grid.kept()]
-
-
-def columns(symbol: Tensor) -> Tensor:
-    """The same values, stored column by column as transforms along the first axis leave theirs: products of equal
-    strides are faster, and the next transform finds its axis contiguous.
-    """
-    return symbol.mT.contiguous().mT
 
 
 def velocity_symbol(grid: Grid) -> Complex[Tensor, "2 k l"]:
