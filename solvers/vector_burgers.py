@@ -64,9 +64,7 @@ class VectorBurgers(Equation):
 
     def nonlinear(self, grid: Grid) -> Map:
         keep, mask = grid.kept(), kept(grid).to(grid.complex_dtype)
-        d_x, d_y = (
-            columns(mask[None] * symbol[..., :keep]) for symbol in (grid.derivative(1, 0), grid.derivative(1, 1))
-        )
+        d_x, d_y = (columns(mask[None] * grid.derivative(1, axis)[..., :keep]) for axis in (0, 1))
         plus = columns(mask)
         # Of `-grad (u^2 + v^2) / 2`.
         minus, pull_x, pull_y = -plus, -d_x / 2, -d_y / 2
