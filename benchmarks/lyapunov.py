@@ -43,7 +43,8 @@ def measure(
     """The leading exponent after a warm-up, of every trajectory."""
     interval, time = settings["interval"], settings["time"]
     u = simulate(equation, grid, u, interval=interval, frames=0, dt=dt, stepper=scheme, warmup=warmup)[:, 0]
-    spans = {"time": 0.8 * time, "transient": 0.2 * time, "interval": interval}
+    transient = round(0.2 * time / interval) * interval
+    spans = {"time": time - transient, "transient": transient, "interval": interval}
     return lyapunov_exponents(equation, grid, u, dt=dt, stepper=scheme, seed=settings["seed"], **spans)
 
 

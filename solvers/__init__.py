@@ -26,6 +26,7 @@ from .initial_conditions import (
 from .klein_gordon import KleinGordon, Linear, Phi4, Potential, SineGordon
 from .korteweg_de_vries import KortewegDeVries
 from .kuramoto_sivashinsky import KuramotoSivashinsky
+from .lyapunov import LyapunovExponents, lyapunov_exponents
 from .navier_stokes import Forcing, KolmogorovForcing, NavierStokes
 from .nonlinear_schrodinger import NonlinearSchrodinger
 from .simulate import SimulationError, simulate
@@ -54,6 +55,7 @@ __all__ = [
     "KortewegDeVries",
     "KuramotoSivashinsky",
     "Linear",
+    "LyapunovExponents",
     "NavierStokes",
     "NonlinearSchrodinger",
     "Phi4",
@@ -81,6 +83,7 @@ __all__ = [
     "WhiteNoise",
     "Yoshida4",
     "certify",
+    "lyapunov_exponents",
     "relative_drift",
     "sample",
     "simulate",

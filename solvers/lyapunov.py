@@ -6,7 +6,8 @@ With `M(t)` the linearised flow over one interval, and `Q` orthonormal,
 
 from the largest down. `M q` is the difference of two solutions that start `d q` apart, over `d`: Benettin's twins, who
 ask nothing of a scheme but its steps. With `d = 1e-7` of the field's norm, curvature and rounding change an exponent
-in the seventh digit; how long the average runs decides about the second.
+in the seventh digit; how long the average runs decides about the second. Everything is computed in float64: rounding
+of float32 is as large as `d`.
 
 Reference:
     Benettin, Galgani, Giorgilli & Strelcyn (1980), Meccanica 15, 9-20, doi:10.1007/BF02128236.
@@ -20,10 +21,11 @@ from torch import Tensor
 
 from .equation import Equation
 from .grid import Grid, Number
-from .run import advance
+from .run import SimulationError, advance
 from .shapes import Float
-from .simulate import steps_in
+from .simulate import _check_field
 from .stepper import Stepper
+from .steps import steps_in
 
 # Of the field's norm: far above rounding, far below where the difference ceases to be linear.
 DISTANCE = 1e-7
@@ -98,32 +100,61 @@ def lyapunov_exponents(
 
     Args:
         dt: step; must divide `interval`.
-        time: average over this time.
+        time: average over this time; a multiple of `interval`.
         interval: between two orthonormalisations; short against the inverse of the steepest exponent.
-        transient: time for the perturbations to find their directions, left out of the average.
-        count: number of exponents.
+        transient: time for the perturbations to find their directions, left out of the average; a multiple too.
+        count: number of exponents, at most that of a sample's values (less one a channel with `zero_mean`).
         zero_mean: hold the mean of perturbations at zero; where the equation conserves it, it is a direction of its own
             that adds an exponent of zero.
         stepper: scheme, by default the equation's own.
         seed: of the perturbations.
 
     Raises:
-        ValueError: `dt` does not divide `interval`, or `count` or `time` is too small.
+        ValueError: `u` does not fit the grid, `dt` does not divide `interval`, `interval` not the other times, or
+            `count` is out of range.
+        SimulationError: a trajectory or the growth of a perturbation stopped being finite.
     """
-    before, kept = round(transient / interval), round(time / interval)
-    if count < 1 or kept < 1:
-        raise ValueError(f"count must be at least 1 and time at least one interval, got {count} and {time}")
-    steps = steps_in(interval, dt, "interval")
+    _check_field(equation, grid, u)
+    steps, before, kept = _numbers(dt, time, interval, transient)
+    largest = u[0].numel() - zero_mean * u.shape[1]
+    if not 1 <= count <= largest:
+        raise ValueError(f"count must be between 1 and the {largest} directions of a sample, got {count}")
+    u = u.to(torch.float64)
     scheme = (stepper or equation.default_stepper)(equation, grid.to(u), interval / steps)
     noise = torch.randn((*u.shape, count), generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(u)
     q, logs = torch.linalg.qr(noise.flatten(1, -2))[0], []
-    for _ in range(before + kept):
+    for number in range(before + kept):
         if zero_mean:
             q = without_mean(q, u)
         u, q, growth = push(scheme, u, q, steps)
+        _refuse_infinite(growth, number * interval)
         logs.append(growth)
     log_growth = torch.stack(logs[before:])
     return LyapunovExponents(log_growth.mean(0) / interval, log_growth)
+
+
+def _numbers(dt: Number, time: Number, interval: Number, transient: Number) -> tuple[int, int, int]:
+    """Steps of an interval, intervals before the average, and intervals of it."""
+    if not (interval > 0 and math.isfinite(interval)):
+        raise ValueError(f"interval must be positive and finite, got {interval}")
+    if not (0 <= transient < math.inf and interval / 2 < time < math.inf):
+        raise ValueError(f"transient must not be negative and time at least one interval, got {transient} and {time}")
+    return steps_in(interval, dt, "interval"), *(
+        steps_in(span, interval, what) for span, what in ((transient, "transient"), (time, "time"))
+    )
+
+
+def _refuse_infinite(growth: Float[Tensor, "b i"], time: Number) -> None:
+    """Name the sample whose perturbations did not grow by a finite factor over the interval from a time on."""
+    sound = torch.isfinite(growth).all(1)
+    if not bool(sound.all()):
+        sample = int((~sound).nonzero()[0])
+        raise SimulationError(
+            f"sample {sample}: the growth of its perturbations is not finite over the interval from t = {time:.6g} on; "
+            "the trajectory blew up or vanished, or perturbations were damped below rounding: halve dt or the interval",
+            time=float(time),
+            sample=sample,
+        )
 
 
 def without_mean(q: Float[Tensor, "b d i"], u: Float[Tensor, "b c *space"]) -> Float[Tensor, "b d i"]:
