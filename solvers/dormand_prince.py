@@ -10,6 +10,7 @@ from torch import Tensor
 from .dormand_prince_coefficients import DIFFERENCE_3, DIFFERENCE_5, NODES, ROWS, WEIGHTS
 from .equation import Equation, Semilinear
 from .grid import Grid
+from .run import SimulationError
 from .shapes import Float
 from .stepper import Stepper
 
@@ -34,10 +35,11 @@ class DormandPrince853(Stepper):
     stiffness is many small steps. Gradients hold the internal steps fixed.
 
     Attributes:
-        tolerance: of the local error of an internal step; infinite, each `dt` is a single one of order eight.
+        tolerance: of the local error of an internal step; infinite, each `dt` is a single one of order eight, or as few
+            as damping allows: where `dt |L|` is large, rounding would grow within a step, and it is still cut.
 
     Raises:
-        ArithmeticError: no internal step is small enough.
+        SimulationError: no internal step is small enough; its time is counted from the start of the step.
     """
 
     order: ClassVar[int] = 8
@@ -69,7 +71,8 @@ class DormandPrince853(Stepper):
         left, trusted = self.dt, trial[0].item()
         while left > 0:
             h = min(trusted, left)
-            candidate, error = self.attempt(v, h)
+            candidate, errors = self.attempt(v, h)
+            error = errors.max().item()
             # An error that is no number asks for a smaller step.
             factor = min(6.0, max(0.2, 0.9 * max(error, 1e-12) ** (-1 / 8))) if error < math.inf else 0.2
             if error <= 1:
@@ -79,17 +82,19 @@ class DormandPrince853(Stepper):
             else:
                 trusted = factor * h
             if trusted < SMALLEST * self.dt:
-                raise ArithmeticError(
+                raise SimulationError(
                     f"DormandPrince853 needs steps below {trusted:.1e} for {type(self.equation).__name__} "
-                    f"to keep errors under {self.allowed:.0e}; the solution may blow up, or ask for less accuracy"
+                    f"to keep errors under {self.allowed:.0e}; the solution may blow up, or ask for less accuracy",
+                    time=self.dt - left,
+                    sample=int(errors.argmax()),
                 )
         return v, torch.full_like(trial, trusted)
 
     def decode(self, state: State) -> Float[Tensor, "b c *space"]:
         return self.semilinear.inverse(state[0], self.grid) if self.semilinear else state[0]
 
-    def attempt(self, v: Tensor, h: float) -> tuple[Tensor, float]:
-        """`v` after one internal step, and the largest of the samples' errors in units of what is allowed."""
+    def attempt(self, v: Tensor, h: float) -> tuple[Tensor, Float[Tensor, " b"]]:
+        """`v` after one internal step, and the samples' errors in units of what is allowed."""
 
         @cache
         def carried(time: float) -> Tensor:
@@ -109,7 +114,7 @@ class DormandPrince853(Stepper):
         fifth, third = (size(moved(1.0, row)) / scale for row in (DIFFERENCE_5, DIFFERENCE_3))
         # The two estimates together fall like `h^8`.
         error = fifth.square() / torch.hypot(fifth, third / 10).clamp(min=torch.finfo(self.grid.dtype).tiny)
-        return after, (error.nan_to_num(nan=math.inf).max() / self.allowed).item()
+        return after, error.nan_to_num(nan=math.inf, posinf=math.inf) / self.allowed
 
 
 def size(v: Tensor) -> Float[Tensor, " b"]:

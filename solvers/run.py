@@ -28,7 +28,7 @@ March = Callable[[Any, int], Any]
 
 
 class SimulationError(RuntimeError):
-    """A state stopped being finite, or no step was accurate.
+    """A state stopped being finite, or no step was accurate or small enough.
 
     Attributes:
         time: when, counted from `u0` (a warm-up included).
@@ -58,7 +58,7 @@ def run(
     pass, which makes the steps between them again.
 
     Raises:
-        SimulationError: a state stopped being finite.
+        SimulationError: a state stopped being finite, or an adaptive scheme found no step small enough.
     """
     runs, first = [], 0
     for block in blocks(u):
@@ -92,8 +92,12 @@ def _march(scheme: Stepper, state: Any, total: int, segment: int = 0) -> March:
     whole = isinstance(state, tuple)
 
     def march(state: Any, count: int) -> Any:
-        for _ in range(count):
-            state = scheme.step(state)
+        for number in range(count):
+            try:
+                state = scheme.step(state)
+            except SimulationError as error:
+                error.time += number * scheme.dt
+                raise
         return state
 
     def again(*state: Tensor, count: int) -> Any:
@@ -102,7 +106,11 @@ def _march(scheme: Stepper, state: Any, total: int, segment: int = 0) -> March:
     def segments(state: Any, count: int) -> Any:
         for done in range(0, count, segment):
             length = min(segment, count - done)
-            state = recomputed(again, *parts(state), count=length, use_reentrant=False, preserve_rng_state=False)
+            try:
+                state = recomputed(again, *parts(state), count=length, use_reentrant=False, preserve_rng_state=False)
+            except SimulationError as error:
+                error.time += done * scheme.dt
+                raise
         return state
 
     if segment:
@@ -120,7 +128,11 @@ def _run_block(
     march, known, done, since = _march(scheme, state, total, segment), state, 0, 0
     while done < total:
         count = min(every - since, steps - done % steps)
-        state, done, since = march(state, count), done + count, since + count
+        try:
+            state, done, since = march(state, count), done + count, since + count
+        except SimulationError as error:
+            time, sample = start + done * scheme.dt + error.time, first + error.sample
+            raise SimulationError(f"sample {sample} at t = {time:.6g}: {error}", time=time, sample=sample) from error
         if since == every or done == total:
             sound = finite(state)
             if not bool(sound.all()):

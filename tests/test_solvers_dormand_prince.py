@@ -20,6 +20,7 @@ from rollwave.solvers import (
     NavierStokes,
     NonlinearSchrodinger,
     RandomFourierSeries,
+    SimulationError,
     SymplecticRKN6,
     simulate,
 )
@@ -141,8 +142,33 @@ def test_a_solution_is_exact_up_to_its_explosion_which_is_refused():
     u0 = torch.linspace(0.1, 1.0, 8, dtype=torch.float64)[None, None]
     u = simulate(Explosion(), grid, u0, interval=0.9, frames=1, dt=0.9)[:, -1]
     assert (u - u0 / (1 - 0.9 * u0)).abs().max() < 1e-10 * u.max()
-    with pytest.raises(ArithmeticError, match=r"DormandPrince853 needs steps below .* for Explosion"):
+    with pytest.raises(SimulationError, match=r"DormandPrince853 needs steps below .* for Explosion"):
         simulate(Explosion(), grid, u0, interval=1.1, frames=1, dt=1.1)
+
+
+@pytest.mark.parametrize("checkpoint", [False, True])
+def test_an_explosion_is_named_with_its_time_and_its_sample(checkpoint):
+    """In steps of 0.02, from a warm-up of 0.1 on: the middle one of three samples is infinite at `t = 1`."""
+    grid = Grid((8,), (1.0,))
+    u0 = torch.linspace(0.1, 1.0, 8, dtype=torch.float64) * torch.tensor([0.5, 1.0, 0.2])[:, None, None]
+    with pytest.raises(SimulationError, match=r"sample 1 at t = 1: DormandPrince853 needs") as caught:
+        simulate(Explosion(), grid, u0, interval=0.2, frames=8, dt=0.02, warmup=0.1, checkpoint=checkpoint)
+    assert caught.value.sample == 1
+    assert caught.value.time == pytest.approx(1.0, abs=1e-6)
+
+
+def test_an_infinite_tolerance_still_cuts_steps_that_damping_would_spoil(monkeypatch):
+    monkeypatch.setattr(DormandPrince853, "tolerance", math.inf)
+    undamped, damped = (DormandPrince853(Burgers(nu), Grid((64,), (1.0,)), 0.01) for nu in (0.0, 20.0))
+    assert undamped.largest == 0.01
+    # Rounding grows by e^4 at most on the way back over half a step or more.
+    fastest = 20.0 * (2 * math.pi * 32) ** 2
+    assert 4 / fastest < damped.largest < 0.01
+    taken, attempt = [], DormandPrince853.attempt
+    monkeypatch.setattr(DormandPrince853, "attempt", lambda self, v, h: taken.append(h) or attempt(self, v, h))
+    damped.step(damped.encode(Burgers().initial_condition(damped.grid, batch=1)))
+    assert len(taken) > 1
+    assert sum(taken) == pytest.approx(0.01)
 
 
 def test_gradients_are_those_of_the_steps_taken():
