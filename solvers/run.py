@@ -16,9 +16,10 @@ from .stepper import Stepper
 # On a CPU a batch runs in blocks of at most this many bytes of field: what a step touches stays in the cache. Measured
 # on cores with 1 MiB of second-level cache.
 BLOCK = 2**19
-# A sample has the same bits in every block if each begins at a whole vector. Planes whose axes are no multiples of one
-# run sample by sample, from this number of points on.
-VECTOR, LARGE_PLANE = 16, 4096
+# Where samples do not begin at whole vectors, their bits depend on what they lie next to: planes with an axis that is no
+# multiple of one, and lines of several channels (the exponentials of a splitting), run sample by sample. Real transforms
+# along lines of one channel were seen to keep their bits at every length.
+VECTOR = 16
 # Non-finite states are looked for this often.
 CHECK_EVERY = 64
 # Fewer steps than this do not pay for recording one.
@@ -80,8 +81,8 @@ def blocks(u: Tensor) -> tuple[Tensor, ...]:
     """The batch in pieces that run one after the other."""
     if u.device.type != "cpu":
         return (u,)
-    points = u.shape[2:]
-    if len(points) > 1 and math.prod(points) >= LARGE_PLANE and any(n % VECTOR for n in points):
+    channels, points = u.shape[1], u.shape[2:]
+    if (len(points) > 1 or channels > 1) and any(n % VECTOR for n in points):
         return u.split(1)
     return u.split(max(1, BLOCK // (u[0].numel() * u.element_size())))
 

@@ -97,8 +97,8 @@ def test_blocks_are_the_batch_in_order_and_fit_the_cache(shape, dtype):
     pieces = blocks(u)
     assert torch.equal(torch.cat(pieces), u)
     assert all(len(piece) == 1 or piece.numel() * piece.element_size() <= BLOCK for piece in pieces)
-    if shape[2:] == (75, 81):
-        assert len(pieces) == 5
+    if shape[2:] in ((75, 81), (45, 33)):
+        assert len(pieces) == len(u)
     else:
         # As large as fits.
         assert len(pieces) == math.ceil(len(u) / max(1, BLOCK // (u[0].numel() * u.element_size())))
