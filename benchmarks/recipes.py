@@ -30,7 +30,7 @@ from omegaconf import OmegaConf
 from recipes_page import page, title_of
 
 from rollwave.datasets import CertificateError, Recipe, ensure_dataset
-from rollwave.datasets.layout import read_manifest
+from rollwave.datasets.layout import CHUNK_FRAMES, read_manifest
 from rollwave.datasets.metadata import SPLITS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -70,9 +70,15 @@ def steps_of(recipe: Recipe, split: str) -> int:
     return round((recipe.warmup + (recipe.frames_of(split) - 1) * recipe.interval) / recipe.dt)
 
 
-def frames(recipe: Recipe) -> int:
-    """Stored frames of all trajectories."""
-    return sum(recipe.count(split) * recipe.frames_of(split) for split in SPLITS)
+def frames(recipe: Recipe, split: str) -> int:
+    """Frames of a trajectory that take room on the disk: its last chunk is stored whole."""
+    length = min(CHUNK_FRAMES, recipe.frames_of(split))
+    return length * -(-recipe.frames_of(split) // length)
+
+
+def all_frames(recipe: Recipe) -> int:
+    """The same of all trajectories."""
+    return sum(recipe.count(split) * frames(recipe, split) for split in SPLITS)
 
 
 def computed_steps(recipe: Recipe) -> int:
@@ -121,9 +127,9 @@ def measure(name: str) -> dict[str, Any]:
             **{split: sample.count(split) for split in SPLITS},
         },
         "seconds_per_trajectory": per_step * steps_of(recipe, "train"),
-        "bytes_per_trajectory": round(size / frames(sample) * recipe.frames_of("train")),
+        "bytes_per_trajectory": round(size / all_frames(sample) * frames(recipe, "train")),
         "seconds": per_step * computed_steps(recipe),
-        "bytes": round(size / frames(sample) * frames(recipe)),
+        "bytes": round(size / all_frames(sample) * all_frames(recipe)),
         "versions": certified["versions"] | {"python": platform.python_version()},
     }  # fmt: skip
 

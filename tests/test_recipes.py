@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from rollwave.datasets import Recipe
-from rollwave.datasets.layout import CHUNK_FRAMES
 from rollwave.datasets.metadata import SPLITS
 from rollwave.solvers import Certificate, Grid, NavierStokes, sample
 
@@ -63,10 +62,9 @@ def test_sizes_and_times_are_those_of_the_counts(name: str, program: ModuleType)
     recipe, entry = program.recipe_of(name), program.kept()[name]
     kept = Recipe.from_dict(entry["recipe"])
     field = 4 * math.prod(recipe.stored_points) * len(recipe.build_equation().channels)
-    # A trajectory's last chunk is stored whole.
-    stored = {split: CHUNK_FRAMES * -(-kept.frames_of(split) // CHUNK_FRAMES) for split in SPLITS}
-    most = field * sum(kept.count(split) * stored[split] for split in SPLITS)
-    assert field * program.frames(kept) < entry["bytes"] < 1.05 * most + 1e5
+    least = field * sum(kept.count(split) * kept.frames_of(split) for split in SPLITS)
+    assert least < entry["bytes"]
+    assert entry["bytes"] == pytest.approx(field * program.all_frames(kept), rel=0.05, abs=1e5)
     assert entry["seconds"] >= 0.99 * entry["seconds_per_trajectory"] * kept.train
     measured = entry["measured"]
     assert measured["in_full"] == (
