@@ -136,7 +136,7 @@ class Ruler:
             return {}
         u, grid = truth.to(torch.float64), self.grid.to(truth.device)
         predicted = self.equation.invariants(prediction.to(torch.float64), grid)
-        sizes, drifts = self.equation.invariant_sizes(u, grid), {}
+        sizes, drifts = self.equation.invariant_sizes(u, grid, torch.finfo(truth.dtype).eps), {}
         for name, true in self.equation.invariants(u, grid).items():
             drift = (predicted[name] - true).abs()
             drifts[f"drift_{name}"] = torch.where(drift.isfinite(), drift, torch.inf)

@@ -44,10 +44,14 @@ def budget_errors(scheme: Stepper, u0: Float[Tensor, "b c *space"], steps: int) 
     return {name: _residual(torch.stack(row, dim=-1), scheme.dt) for name, row in rows.items()}
 
 
-def invariant_drifts(equation: Equation, grid: Grid, u: Float[Tensor, "b t c *space"]) -> dict[str, float]:
-    """Largest change of every invariant from its first value, over the size of its density, of the worst sample."""
+def invariant_drifts(
+    equation: Equation, grid: Grid, u: Float[Tensor, "b t c *space"], eps: float | None = None
+) -> dict[str, float]:
+    """Largest change of every invariant from its first value, over its size, of the worst sample; `eps` is that of the
+    type in which `u` was computed, see `Equation.invariant_sizes`.
+    """
     grid = grid.to(u)
-    sizes, invariants = equation.invariant_sizes(u, grid), equation.invariants(u, grid)
+    sizes, invariants = equation.invariant_sizes(u, grid, eps), equation.invariants(u, grid)
     return {
         name: float(relative_drift((value - value[:, :1]).abs(), sizes[name]).max())
         for name, value in invariants.items()

@@ -75,9 +75,25 @@ class Equation(ABC):
         """Integrals over the box of the `densities` of `u [..., channel, *space]`, by name, each `[...]`."""
         return {name: grid.integrate(density) for name, density in self.densities(u, grid).items()}
 
-    def invariant_sizes(self, u: Float[Tensor, "..."], grid: Grid) -> dict[str, Float[Tensor, "..."]]:
-        """Integrals of the absolute values of the `densities`, which cannot cancel: the scale of each invariant."""
-        return {name: grid.integrate(density.abs()) for name, density in self.densities(u, grid).items()}
+    def invariant_sizes(
+        self, u: Float[Tensor, "..."], grid: Grid, eps: float | None = None
+    ) -> dict[str, Float[Tensor, "..."]]:
+        """The scale of each invariant, `max(int |density(u)|, int |density(u + d) - density(u)|)`, which cannot cancel.
+
+        `d` is white noise of `sqrt(eps)` times the largest channel's root mean square. Where a density vanishes, as the
+        momentum does at rest, rounding of `u` moves the integral by some `sqrt(eps)` of that scale and no more.
+
+        Args:
+            eps: of the type in which `u` was computed, by default of its own.
+        """
+        eps = torch.finfo(u.dtype).eps if eps is None else eps
+        space = tuple(range(-grid.ndim, 0))
+        size = u.square().mean(space, keepdim=True).sqrt().amax(-1 - grid.ndim, keepdim=True)
+        densities, moved = self.densities(u, grid), self.densities(u + eps**0.5 * size * _noise(u, grid.ndim), grid)
+        return {
+            name: torch.maximum(grid.integrate(density.abs()), grid.integrate((moved[name] - density).abs()))
+            for name, density in densities.items()
+        }
 
     @abstractmethod
     def suggested_step(self, grid: Grid) -> float:
@@ -148,6 +164,12 @@ class Separable(Protocol):
     def largest_frequency(self, grid: Grid) -> float:
         """The highest linear frequency on the grid, in radians per time."""
         ...
+
+
+def _noise(u: Float[Tensor, "..."], ndim: int) -> Float[Tensor, "c *space"]:
+    """Signs, always the same, on the channels and points of a field."""
+    generator = torch.Generator().manual_seed(0)
+    return (2 * torch.randint(2, u.shape[-1 - ndim :], generator=generator) - 1).to(u)
 
 
 def relative_drift(change: Float[Tensor, "... t"], sizes: Float[Tensor, "... t"]) -> Float[Tensor, "... t"]:

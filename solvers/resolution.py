@@ -40,17 +40,20 @@ def refuse_unresolved(scheme: Stepper, u: Float[Tensor, "b t c *space"], interva
 
 
 @torch.no_grad()
-def spectral_tail(u: Float[Tensor, "b t c *space"], highest: tuple[int, ...]) -> Float[Tensor, "b t"]:
+def spectral_tail(
+    u: Float[Tensor, "b t c *space"], highest: tuple[int, ...], eps: float | None = None
+) -> Float[Tensor, "b t"]:
     """`sum' |u_m|^2 / sum |u_m|^2` of the worst channel, the upper sum over the modes above 3/4 of an axis's `highest`.
 
     The mean, which says nothing about resolution, is in neither sum; nor does a channel count that is rounding of the
-    largest.
+    largest, by `eps` or that of the type.
     """
-    tails = [_tail(frame.detach(), highest) for frame in u.unbind(1)]
+    eps = torch.finfo(u.dtype).eps if eps is None else eps
+    tails = [_tail(frame.detach(), highest, eps) for frame in u.unbind(1)]
     return torch.stack(tails, dim=1)
 
 
-def _tail(u: Float[Tensor, "b c *space"], highest: tuple[int, ...]) -> Float[Tensor, " b"]:
+def _tail(u: Float[Tensor, "b c *space"], highest: tuple[int, ...], eps: float) -> Float[Tensor, " b"]:
     power = torch.fft.fftn(u, dim=tuple(range(2, u.ndim))).abs().square()
     total = power.flatten(2).sum(dim=2).amax(dim=1, keepdim=True)
     power.flatten(2)[..., 0] = 0.0
@@ -58,7 +61,7 @@ def _tail(u: Float[Tensor, "b c *space"], highest: tuple[int, ...]) -> Float[Ten
     for axis, mode in enumerate(highest):
         modes = torch.fft.fftfreq(u.shape[2 + axis], d=1 / u.shape[2 + axis], device=u.device).abs()
         beyond |= (4 * modes > 3 * mode).reshape([-1 if i == axis else 1 for i in range(len(highest))])
-    floor = (torch.finfo(u.dtype).eps * total).clamp(min=torch.finfo(u.dtype).tiny)
+    floor = (eps * total).clamp(min=torch.finfo(u.dtype).tiny)
     share = (power * beyond).flatten(2).sum(dim=2) / torch.maximum(power.flatten(2).sum(dim=2), floor)
     return share.amax(dim=1)
 

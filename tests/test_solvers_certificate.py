@@ -13,16 +13,19 @@ from rollwave.solvers import (
     Burgers,
     Certificate,
     Grid,
+    KleinGordon,
     KolmogorovForcing,
     KuramotoSivashinsky,
     NavierStokes,
     NonlinearSchrodinger,
+    Phi4,
     Strang,
+    VectorBurgers,
     certify,
     simulate,
 )
 from rollwave.solvers.certificate import frames_below
-from rollwave.solvers.exact import bright_soliton, cole_hopf_wave
+from rollwave.solvers.exact import bright_soliton, cole_hopf_plane, cole_hopf_wave
 from rollwave.solvers.simulate import CERTIFIED
 
 BOX = Grid((128,), (2 * math.pi,))
@@ -143,6 +146,38 @@ def test_rounding_of_single_precision_counts_as_an_error():
     truth = simulate(equation, FLAME, u0.double(), **run)
     assert 1e-8 < found.step_error < 1e-5
     assert found.step_error == pytest.approx(relative(u[0].double(), truth[0]), rel=1e-3)
+
+
+def test_a_velocity_that_is_rounding_alone_is_no_error_in_single_precision():
+    """Kinks far apart rest: all that is seen of `phi_t` is the rounding of `phi`."""
+    grid, equation = Grid((256,), (60.0,)), KleinGordon(Phi4())
+    (x,) = grid.coordinates()
+    phi = torch.tanh((x - 15) / math.sqrt(2)) - torch.tanh((x - 45) / math.sqrt(2)) - 1
+    u0 = torch.stack((phi, 0 * phi))[None].to(torch.float32)
+    found = certify(equation, grid, u0, interval=1.0, frames=5, dt=0.05)
+    assert found.complaints() == []
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_vanishes_does_not_drift_by_its_rounding(dtype):
+    line, plane = Grid((256,), (40.0,)), Grid((96, 96), (2 * math.pi,) * 2)
+    gradient = cole_hopf_plane(plane, 0.0, viscosity=0.1)[None]
+    at_rest = bright_soliton(line, 0.0)[None]
+    for name, equation, grid, u0, run in (
+        ("momentum", NonlinearSchrodinger(), line, at_rest, {"interval": 1.0, "frames": 4, "dt": 0.02}),
+        ("circulation", VectorBurgers(0.1), plane, gradient, {"interval": 0.05, "frames": 2, "dt": 0.01}),
+    ):
+        found = certify(equation, grid, u0.to(dtype), **run)
+        assert found.invariant_drift[name] < math.sqrt(torch.finfo(dtype).eps)
+
+
+def test_a_mean_that_the_scheme_drops_is_no_drift():
+    equation = NavierStokes(0.1)
+    u0 = equation.initial_condition(SQUARE, batch=1)
+    found = [certify(equation, SQUARE, u0 + mean, interval=0.1, frames=2, dt=0.01) for mean in (0.0, 0.5)]
+    assert not any("circulation" in line for line in found[1].complaints())
+    assert found[1].invariant_drift["circulation"] < 1e-12
+    assert found[1].invariant_drift["enstrophy"] == pytest.approx(found[0].invariant_drift["enstrophy"], rel=1e-9)
 
 
 def test_a_certificate_costs_what_the_docstring_says(monkeypatch):
