@@ -44,6 +44,9 @@ class Replayed:
 def recorded(step: Step, state: Any) -> Replayed | None:
     """The step as a CUDA graph; None where the state lives elsewhere, a gradient is wanted, or the step cannot be
     recorded, as when its course depends on values.
+
+    Raises:
+        torch.cuda.OutOfMemoryError: plain steps would not find the memory either.
     """
     if not all(part.is_cuda for part in parts(state)) or traced(state):
         return None
@@ -56,8 +59,11 @@ def recorded(step: Step, state: Any) -> Replayed | None:
                     if traced(step(memory)):
                         return None
             # A tape, which nobody wants here, would outlive the recording.
-            with torch.no_grad(), torch.cuda.graph(graph, stream=aside):
+            # Other threads, such as those that pin batches, may go on using the device meanwhile.
+            with torch.no_grad(), torch.cuda.graph(graph, stream=aside, capture_error_mode="thread_local"):
                 overwrite(memory, step(memory))
+        except torch.cuda.OutOfMemoryError:
+            raise
         except RuntimeError:
             return None
         finally:

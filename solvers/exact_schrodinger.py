@@ -15,7 +15,8 @@ def bright_soliton(
 ) -> Float[Tensor, "2 n"]:
     """Focusing NLSE: `A sech(A (x - x_0 - v t)) exp(i (v x + (A^2 - v^2) t / 2))` with its neighbour images.
 
-    The speed is `v = 2 pi turns / L`, so that the carrier is periodic; exact up to the overlap `e^{-A L}` of the
+    `position` is `x_0`, counted from the box's left end (0, the default, is that end, not the centre as elsewhere). The
+    speed is `v = 2 pi turns / L`, so that the carrier is periodic; exact up to the overlap `e^{-A L}` of the
     images. Zakharov & Shabat (1972), Soviet Physics JETP 34, 62.
     """
     (x,), length = grid.coordinates(), grid.lengths[0]

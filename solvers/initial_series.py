@@ -74,6 +74,8 @@ class TruncatedFourierSeries:
 
     def __call__(self, grid: Grid, generator: Generator) -> Float[Tensor, "c ..."]:
         at_least_one(modes=self.modes, components=self.components)
+        if not (0 <= self.maximum < math.inf and 0 <= self.offset < math.inf):
+            raise ValueError(f"maximum and offset must be finite, not negative, got {self.maximum} and {self.offset}")
         return torch.stack([self._component(grid, generator) for _ in range(self.components)])
 
     def _component(self, grid: Grid, generator: Generator) -> Float[Tensor, "..."]:

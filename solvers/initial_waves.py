@@ -52,6 +52,7 @@ class RandomSolitons:
 
     def __call__(self, grid: Grid, generator: Generator) -> Float[Tensor, "2 ..."]:
         on_a_line(grid, type(self).__name__)
+        at_least_one(count=self.count)
         draws = uniform(generator, self.count, 4).tolist()
         slow, fast = self.turns
         total = torch.zeros((2, *grid.points), dtype=torch.float64)

@@ -1,5 +1,6 @@
 """The Korteweg-de Vries equation."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -55,6 +56,9 @@ class KortewegDeVries(Equation):
 
     def __post_init__(self) -> None:
         not_negative(viscosity=self.viscosity, hyperviscosity=self.hyperviscosity)
+        for name, value in (("advection", self.advection), ("dispersion", self.dispersion)):
+            if not isinstance(value, Tensor) and not math.isfinite(value):
+                raise ValueError(f"{name} must be finite, got {value}")
 
     @property
     def conserved(self) -> tuple[str, ...]:

@@ -16,9 +16,9 @@ from .stepper import Stepper
 # On a CPU a batch runs in blocks of at most this many bytes of field: what a step touches stays in the cache. Measured
 # on cores with 1 MiB of second-level cache.
 BLOCK = 2**19
-# Where samples do not begin at whole vectors, their bits depend on what they lie next to: planes with an axis that is no
-# multiple of one, and lines of several channels (the exponentials of a splitting), run sample by sample. Real transforms
-# along lines of one channel were seen to keep their bits at every length.
+# Where samples do not begin at whole vectors, their bits depend on what they lie next to: planes with an axis that is
+# no multiple of one, and lines of several channels (the exponentials of a splitting), run sample by sample. Real
+# transforms along lines of one channel kept their bits at every length tried.
 VECTOR = 16
 # Non-finite states are looked for this often.
 CHECK_EVERY = 64

@@ -1,6 +1,9 @@
 """Replayed steps are the steps: the host's side with a graph that is none, the device's side on a GPU."""
 
 import math
+import threading
+from contextlib import nullcontext
+from unittest.mock import MagicMock
 
 import pytest
 import torch
@@ -12,10 +15,12 @@ from rollwave.solvers import (
     Grid,
     KleinGordon,
     KolmogorovForcing,
+    KortewegDeVries,
     KuramotoSivashinsky,
     NavierStokes,
     NonlinearSchrodinger,
     Stepper,
+    VectorBurgers,
     simulate,
 )
 from rollwave.solvers.cuda_graph import Replayed, overwrite, recorded, traced
@@ -25,6 +30,8 @@ LINE, BOX = Grid((64,), (22.0,)), Grid((32, 32), (2 * math.pi, 2 * math.pi))
 EQUATIONS = (
     Burgers(),
     KuramotoSivashinsky(),
+    KortewegDeVries(),
+    VectorBurgers(),
     NavierStokes(1e-2, 0.1, KolmogorovForcing()),
     NonlinearSchrodinger(),
     KleinGordon(),
@@ -86,6 +93,55 @@ def test_only_states_on_a_gpu_without_gradients_are_recorded():
     assert traced((u, torch.zeros(2, requires_grad=True)))
     with torch.autograd.forward_ad.dual_level():
         assert traced(torch.autograd.forward_ad.make_dual(u, torch.ones_like(u)))
+
+
+class Device(torch.Tensor):
+    """A tensor of the host that says it is on a GPU."""
+
+    is_cuda = True
+
+
+@pytest.mark.parametrize(("error", "hidden"), [(RuntimeError, True), (torch.cuda.OutOfMemoryError, False)])
+def test_only_a_lack_of_memory_is_not_hidden(monkeypatch, error, hidden):
+    """On a device that is none: a step that cannot be recorded runs as it is, one without memory says so."""
+    for name in ("device", "stream"):
+        monkeypatch.setattr(torch.cuda, name, lambda *_: nullcontext())
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", MagicMock())
+    monkeypatch.setattr(torch.cuda, "Stream", MagicMock())
+    monkeypatch.setattr(torch.cuda, "current_stream", MagicMock())
+
+    def failing(_):
+        raise error("no")
+
+    state = torch.zeros(2, 3).as_subclass(Device)
+    if hidden:
+        assert recorded(failing, state) is None
+    else:
+        with pytest.raises(torch.cuda.OutOfMemoryError):
+            recorded(failing, state)
+
+
+@pytest.mark.gpu
+def test_another_thread_may_use_the_device_while_a_step_is_recorded():
+    u0 = Burgers().initial_condition(LINE, batch=2).cuda()
+    scheme, began, ended = ETDRK4(Burgers(), LINE.to(u0), 0.01), threading.Event(), threading.Event()
+
+    def waiting(state):
+        if torch.cuda.is_current_stream_capturing():
+            began.set()
+            ended.wait(60)
+        return scheme.step(state)
+
+    def pinning():
+        began.wait(60)
+        torch.empty(2**20).pin_memory()
+        torch.empty(2**26, device="cuda")
+        ended.set()
+
+    thread = threading.Thread(target=pinning)
+    thread.start()
+    assert recorded(waiting, scheme.encode(u0)) is not None
+    thread.join()
 
 
 def plainly(scheme, u, steps):

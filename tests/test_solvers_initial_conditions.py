@@ -220,7 +220,10 @@ def test_random_breathers_have_the_energy_of_frequencies_in_their_range_and_swin
         (RandomSolitons(), PLANE, "RandomSolitons lives on 1"),
         (RandomKinks(), PLANE, "RandomKinks lives on 1"),
         (RandomBreathers(count=0), LINE, "count must be at least 1"),
+        (RandomSolitons(count=0), LINE, "count must be at least 1"),
         (TruncatedFourierSeries(modes=0), LINE, "modes must be at least 1"),
+        (TruncatedFourierSeries(maximum=-1.0), LINE, "maximum and offset must be finite, not negative"),
+        (TruncatedFourierSeries(offset=math.inf), LINE, "maximum and offset must be finite, not negative"),
         (WhiteNoise(points=0), LINE, "points must be at least 1"),
     ],
 )

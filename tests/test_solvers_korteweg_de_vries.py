@@ -152,3 +152,10 @@ def test_negative_damping_is_refused():
     for name in ("viscosity", "hyperviscosity"):
         with pytest.raises(ValueError, match=f"{name} must not be negative"):
             KortewegDeVries(**{name: -1.0})
+
+
+@pytest.mark.parametrize("name", ["advection", "dispersion"])
+def test_coefficients_that_are_no_numbers_are_refused(name):
+    for value in (math.nan, math.inf):
+        with pytest.raises(ValueError, match=f"{name} must be finite"):
+            KortewegDeVries(**{name: value})
