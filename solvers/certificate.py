@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from .budget import budget_errors, invariant_drifts
+from .checks import check_field, check_samples, check_shape, check_times
 from .equation import Equation
 from .grid import Grid, Number
 from .resolution import UNRESOLVED, highest_modes, spectral_tail
@@ -130,10 +131,12 @@ def certify(
         tolerance: of `Certificate.predictable`.
 
     Raises:
-        SimulationError: the run itself stopped being finite.
+        SimulationError: `u0` is not, or the run itself stopped being, finite.
+        ValueError, TypeError: a field, or a time, does not fit the others; nothing has run.
     """
-    if frames < 1:
-        raise ValueError(f"a certificate needs frames of at least 1, got {frames}")
+    check_field(equation, grid, u0)
+    check_times(interval, frames, certify=True)
+    _check_given(grid, u0, frames, fine_u0, trajectory)
     steps, scheme = steps_in(interval, dt), stepper or equation.default_stepper
     grid = grid.to(u0)
     coarse = scheme(equation, grid, interval / steps)
@@ -159,6 +162,18 @@ def certify(
     )
 
 
+def _check_given(grid: Grid, u0: Tensor, frames: int, fine_u0: Tensor | None, trajectory: Tensor | None) -> None:
+    """Refuse fields that do not belong to `u0`."""
+    fine, channels = tuple(2 * n for n in grid.points), u0.shape[1]
+    for name, u, shape, words in (
+        ("fine_u0", fine_u0, (channels, *fine), "(channels, *fine points)"),
+        ("trajectory", trajectory, (frames + 1, channels, *grid.points), "(frames + 1, channels, *points)"),
+    ):
+        if u is not None:
+            check_shape(name, u, shape, words)
+            check_samples(name, u, u0)
+
+
 def _finer_solutions(
     scheme: type[Stepper], coarse: Stepper, u0: Tensor, fine_u0: Tensor | None, steps: int, frames: int
 ) -> list[Tensor]:
@@ -179,7 +194,7 @@ def _finer_solutions(
 
 
 def error_curve(u: Float[Tensor, "b t c *space"], v: Float[Tensor, "b t c *space"], eps: float) -> Float[Tensor, " t"]:
-    """The error at every frame. That of a channel which is rounding, by `eps`, of the largest is nil: a tolerance is `ROUNDINGS` of these."""
+    """The error at every frame. That of a channel which is rounding of the largest is far below a tolerance."""
     difference, size = (x.flatten(3).norm(dim=3) for x in (u - v, u))
     size = size.amax(dim=1, keepdim=True)
     floor = max(math.sqrt(eps), ROUNDINGS * eps / TOLERANCE) * size.amax(dim=2, keepdim=True)

@@ -166,7 +166,7 @@ class Separable(Protocol):
         ...
 
 
-def _noise(u: Float[Tensor, "..."], ndim: int) -> Float[Tensor, "c *space"]:
+def _noise(u: Float[Tensor, "..."], ndim: int) -> Float[Tensor, "..."]:
     """Signs, always the same, on the channels and points of a field."""
     generator = torch.Generator().manual_seed(0)
     return (2 * torch.randint(2, u.shape[-1 - ndim :], generator=generator) - 1).to(u)

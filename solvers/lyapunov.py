@@ -19,11 +19,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .checks import check_field
 from .equation import Equation
 from .grid import Grid, Number
 from .run import SimulationError, advance
 from .shapes import Float
-from .simulate import _check_field
 from .stepper import Stepper
 from .steps import steps_in
 
@@ -114,7 +114,7 @@ def lyapunov_exponents(
             `count` is out of range.
         SimulationError: a trajectory or the growth of a perturbation stopped being finite.
     """
-    _check_field(equation, grid, u)
+    check_field(equation, grid, u)
     steps, before, kept = _numbers(dt, time, interval, transient)
     largest = u[0].numel() - zero_mean * u.shape[1]
     if not 1 <= count <= largest:

@@ -3,15 +3,15 @@
 import math
 from typing import Literal, overload
 
-import torch
 from torch import Tensor
 
 from . import certificate
 from .certificate import Certificate
+from .checks import check_field, check_times
 from .equation import Equation
 from .grid import Grid, Number
 from .resolution import refuse_unresolved
-from .run import SimulationError, finite, run
+from .run import SimulationError, run
 from .shapes import Float
 from .stepper import Stepper
 from .steps import HALVINGS, accurate_steps, steps_in
@@ -95,11 +95,8 @@ def simulate(
         SimulationError: a state stopped being finite, or without `dt` no step was accurate or the grid too coarse; the
             error names time and sample.
     """
-    _check_field(equation, grid, u0)
-    if not (interval > 0 and math.isfinite(interval)) or frames < 0 or not warmup >= 0:
-        raise ValueError(
-            f"interval must be positive, frames and warmup not negative; got {interval}, {frames}, {warmup}"
-        )
+    check_field(equation, grid, u0)
+    check_times(interval, frames, warmup, certify=certify)
     grid, scheme = grid.to(u0), stepper or equation.default_stepper
     if dt is not None:
         steps, before = steps_in(interval, dt, "interval"), steps_in(warmup, dt, "warmup")
@@ -154,15 +151,3 @@ def _run_accurate(
             steps = accurate_steps(equation, grid, trajectory[:, frame], scheme, interval, steps, time)
         if steps == tried:
             return trajectory, steps
-
-
-def _check_field(equation: Equation, grid: Grid, u0: Tensor) -> None:
-    """Refuse fields that do not fit the equation on the grid."""
-    equation.check(grid)
-    wanted, got = (len(equation.channels), *grid.points), tuple(u0.shape[1:])
-    if wanted != got:
-        raise ValueError(f"u0 must end in (channels, *points) = {wanted}, got {got}")
-    if u0.dtype not in (torch.float32, torch.float64):
-        raise TypeError(f"u0 must be float32 or float64, got {u0.dtype}")
-    if not bool(torch.isfinite(u0).all()):
-        raise SimulationError("u0 is not finite", time=0.0, sample=int((~finite(u0)).nonzero()[0]))

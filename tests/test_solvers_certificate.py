@@ -19,12 +19,14 @@ from rollwave.solvers import (
     NavierStokes,
     NonlinearSchrodinger,
     Phi4,
+    SimulationError,
     Strang,
     VectorBurgers,
     certify,
     simulate,
 )
 from rollwave.solvers.certificate import frames_below
+from rollwave.solvers.checks import check_samples
 from rollwave.solvers.exact import bright_soliton, cole_hopf_plane, cole_hopf_wave
 from rollwave.solvers.simulate import CERTIFIED
 
@@ -208,6 +210,30 @@ def test_no_frames_have_no_certificate():
         simulate(Burgers(), BOX, u0, interval=0.1, frames=0, certify=True)
     with pytest.raises(ValueError, match="needs frames of at least 1, got 0"):
         certify(Burgers(), BOX, u0, interval=0.1, frames=0, dt=0.1)
+
+
+def test_what_does_not_fit_is_refused_before_anything_runs(monkeypatch):
+    def never(*_):
+        raise AssertionError("a step was made")
+
+    monkeypatch.setattr(ETDRK4, "step", never)
+    run = {"interval": 0.1, "frames": 2, "dt": 0.05}
+    u0 = cole_hopf_wave(BOX, 0.0, viscosity=0.05)[None]
+    for change, message in (
+        ({"u0": u0[..., ::2]}, r"u0 must end in \(channels, \*points\) = \(1, 128\), got \(1, 64\)"),
+        ({"u0": u0[:0]}, r"u0 must hold at least one sample, got the shape \(0, 1, 128\)"),
+        ({"u0": u0.half()}, "u0 must be float32 or float64"),
+        ({"u0": u0 * math.nan}, "u0 is not finite"),
+        ({"interval": math.inf}, "interval must be positive"),
+        ({"fine_u0": u0}, r"fine_u0 must end in \(channels, \*fine points\) = \(1, 256\), got \(1, 128\)"),
+        ({"trajectory": u0[:, None]}, r"trajectory must end in .* = \(3, 1, 128\), got \(1, 1, 128\)"),
+    ):
+        with pytest.raises((ValueError, TypeError, SimulationError), match=message):
+            certify(Burgers(), BOX, **({"u0": u0} | run | change))
+    with pytest.raises(ValueError, match="fine_u0 must hold the samples of u0, 1, got 2"):
+        check_samples("fine_u0", torch.zeros(2, 1, 256), u0)
+    with pytest.raises(ValueError, match="needs frames of at least 1, got 0"):
+        simulate(Burgers(), BOX, u0, interval=0.1, frames=0, warmup=1.0, certify=True)
 
 
 def test_certificates_survive_json_and_those_of_older_versions_load():

@@ -24,6 +24,7 @@ from rollwave.solvers import (
     Strang,
     simulate,
 )
+from rollwave.solvers.checks import check_times
 from rollwave.solvers.exact import cole_hopf_wave
 from rollwave.solvers.steps import TOLERANCE
 
@@ -84,6 +85,25 @@ def test_wrong_dimension_times_and_values_are_refused():
     with pytest.raises(SimulationError, match="not finite") as caught:
         simulate(Burgers(), GRID, u0, interval=0.1, frames=1)
     assert (caught.value.time, caught.value.sample) == (0.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"warmup": math.inf}, "interval must be positive, frames and warmup not negative, all finite"),
+        ({"warmup": math.nan}, "interval must be positive, frames and warmup not negative, all finite"),
+        ({"u0": torch.zeros(0, 1, 64)}, r"u0 must hold at least one sample, got the shape \(0, 1, 64\)"),
+    ],
+)
+def test_endless_warm_ups_and_empty_batches_are_refused(change, message):
+    run = {"u0": torch.zeros(1, 1, 64), "interval": 0.5, "frames": 2} | change
+    with pytest.raises((ValueError, TypeError), match=message):
+        simulate(KuramotoSivashinsky(), GRID, **run)
+
+
+def test_parts_of_frames_are_refused():
+    with pytest.raises(TypeError, match=r"frames must be an integer, got 2\.5"):
+        check_times(0.5, 2.5)
 
 
 @pytest.mark.parametrize(("stepper", "dt"), [(ETDRK2, 0.1), (ETDRK4, 0.1)])
