@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from .exact_kinks import line
 from .grid import Grid, Number
 from .shapes import Float
 
@@ -20,7 +21,7 @@ def cole_hopf_wave(grid: Grid, time: Number, *, viscosity: Number, amplitude: Nu
     """
     if not abs(amplitude) < 1:
         raise ValueError(f"amplitude must be between -1 and 1, got {amplitude}")
-    (x,), k = grid.coordinates(), 2 * math.pi / grid.lengths[0]
+    (x,), k = line(grid), 2 * math.pi / grid.lengths[0]
     decayed = amplitude * math.exp(-viscosity * k**2 * time)
     return (2 * viscosity * k * decayed * torch.sin(k * x) / (1 + decayed * torch.cos(k * x)))[None]
 
@@ -36,7 +37,7 @@ def cole_hopf_sine(grid: Grid, time: Number, *, viscosity: Number, amplitude: Nu
         raise ValueError(
             f"viscosity and amplitude must be positive, time not negative, got {viscosity}, {amplitude}, {time}"
         )
-    (x,), k = grid.coordinates(), 2 * math.pi / grid.lengths[0]
+    (x,), k = line(grid), 2 * math.pi / grid.lengths[0]
     age, nu = amplitude * k * time, viscosity * k / amplitude
     step, reach = 1 / (PER_WIDTH * math.sqrt(2 * (1 + age))), math.sqrt(1 / nu + REACH)
     z = step * torch.arange(-math.ceil(reach / step), math.ceil(reach / step) + 1, dtype=grid.dtype, device=grid.device)
@@ -144,6 +145,8 @@ def kolmogorov_laminar(
     """
     y, k = grid.coordinates()[1].expand(grid.points), 2 * math.pi * wavenumber / grid.lengths[1]
     rate = viscosity * k**2 + drag
+    if not rate > 0:
+        raise ValueError(f"viscosity or drag must be positive, got {viscosity} and {drag}: nothing holds the forcing")
     share = 1 + (start - 1) * math.exp(-rate * time)
     return -(amplitude * k / rate * share * torch.cos(k * y))[None]
 

@@ -8,6 +8,9 @@ from torch import Tensor
 from .grid import Grid, Number
 from .shapes import Float
 
+# `cosh` of more overflows when squared.
+LATEST = 350.0
+
 
 def breather(
     grid: Grid, time: Number, *, frequency: Number = 0.5, position: Number | None = None
@@ -55,8 +58,11 @@ def sine_gordon_kink_antikink(grid: Grid, time: Number, *, speed: Number = 0.5) 
     (1962), doi:10.1016/0029-5582(62)90774-5.
     """
     x, boost = offset(grid), lorentz(speed)
+    if speed == 0:
+        raise ValueError("speed must not be zero: a kink and an antikink at rest attract each other")
+    late = not_too_late(boost * speed * time)
     profile = sech(boost * x) / speed
-    rise, fall = math.sinh(boost * speed * time), boost * speed * math.cosh(boost * speed * time)
+    rise, fall = math.sinh(late), boost * speed * math.cosh(late)
     return torch.stack((4 * torch.atan(rise * profile), 4 * fall * profile / (1 + (rise * profile) ** 2)))
 
 
@@ -68,7 +74,7 @@ def sine_gordon_kinks(grid: Grid, time: Number, *, speed: Number = 0.5) -> Float
     Exact up to the overlap of the two pairs; the energy is `32 g`, with `g = 1 / sqrt(1 - c^2)`. Perring & Skyrme
     (1962), doi:10.1016/0029-5582(62)90774-5.
     """
-    (x,), length = grid.coordinates(), grid.lengths[0]
+    (x,), length = line(grid), grid.lengths[0]
     up = [_kink_kink(x - (0.25 + image) * length, time, speed) for image in (-1, 0, 1)]
     down = [_kink_kink(x - (0.75 + image) * length, time, speed) for image in (-1, 0, 1)]
     phi, velocity = (torch.stack(up) - torch.stack(down)).sum(0)
@@ -78,16 +84,30 @@ def sine_gordon_kinks(grid: Grid, time: Number, *, speed: Number = 0.5) -> Float
 def _kink_kink(x: Float[Tensor, " n"], time: Number, speed: Number) -> Float[Tensor, "2 n"]:
     """Kink and kink on the line and their velocity, both sides of the fraction divided by `cosh(g x)`."""
     boost = lorentz(speed)
-    profile = sech(boost * x)
-    rise, fall = speed * torch.tanh(boost * x), math.cosh(boost * speed * time) * profile
-    faster = boost * speed * math.sinh(boost * speed * time) * profile
+    late, profile = not_too_late(boost * speed * time), sech(boost * x)
+    rise, fall = speed * torch.tanh(boost * x), math.cosh(late) * profile
+    faster = boost * speed * math.sinh(late) * profile
     return torch.stack((4 * torch.atan2(rise, fall), -4 * rise * faster / (rise**2 + fall**2)))
 
 
 def offset(grid: Grid, position: Number | None = None) -> Float[Tensor, " n"]:
     """Distance from the nearest image of a place, by default the box's centre."""
-    (x,), length = grid.coordinates(), grid.lengths[0]
+    (x,), length = line(grid), grid.lengths[0]
     return wrapped(x - (length / 2 if position is None else position), length)
+
+
+def line(grid: Grid) -> tuple[Float[Tensor, " n"]]:
+    """The coordinate of a grid with one axis; others are refused."""
+    if grid.ndim != 1:
+        raise ValueError(f"the solution lives on 1 space axis, got {grid.ndim}: {grid.points}")
+    return (grid.coordinates()[0],)
+
+
+def not_too_late(exponent: float) -> float:
+    """Refuse numbers whose `cosh` overflows."""
+    if not abs(exponent) < LATEST:
+        raise ValueError(f"time times rate must be below {LATEST:g} in size, got {exponent:.6g}: cosh overflows")
+    return exponent
 
 
 def wrapped(offset: Float[Tensor, "*n"], length: float) -> Float[Tensor, "*n"]:

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from .exact_kinks import sech, wrapped
+from .exact_kinks import line, sech, wrapped
 from .grid import Grid, Number
 from .shapes import Float
 
@@ -24,7 +24,7 @@ def korteweg_de_vries_soliton(
     Starts at the box's centre by default; exact up to the overlap `e^{-k L}` of the images. Korteweg & de Vries (1895),
     doi:10.1080/14786449508620739.
     """
-    (x,), length, k = grid.coordinates(), grid.lengths[0], steepness(speed, dispersion)
+    (x,), length, k = line(grid), grid.lengths[0], steepness(speed, dispersion)
     distance = wrapped(x - (length / 2 if position is None else position) - speed * time, length)
     images = [sech(k / 2 * (distance + image * length)).square() for image in (-1, 0, 1)]
     return 3 * speed / advection * torch.stack(images).sum(0, keepdim=True)
@@ -46,7 +46,7 @@ def korteweg_de_vries_two_solitons(
     alone. The pair is followed around the box by its mean speed, with its neighbour images; exact up to their overlap,
     `e^{-k (L - |(c_1 - c_2) t|)}`. Hirota (1971), doi:10.1103/PhysRevLett.27.1192.
     """
-    (x,), length, mean = grid.coordinates(), grid.lengths[0], (speeds[0] + speeds[1]) / 2
+    (x,), length, mean = line(grid), grid.lengths[0], (speeds[0] + speeds[1]) / 2
     first, second = (steepness(speed, dispersion) for speed in speeds)
     if first == second:
         raise ValueError(f"speeds must differ, got {speeds}")

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from .exact_kinks import offset, sech, wrapped
+from .exact_kinks import line, not_too_late, offset, sech, wrapped
 from .grid import Grid, Number
 from .shapes import Complex, Float
 
@@ -19,7 +19,7 @@ def bright_soliton(
     speed is `v = 2 pi turns / L`, so that the carrier is periodic; exact up to the overlap `e^{-A L}` of the
     images. Zakharov & Shabat (1972), Soviet Physics JETP 34, 62.
     """
-    (x,), length = grid.coordinates(), grid.lengths[0]
+    (x,), length = line(grid), grid.lengths[0]
     speed = 2 * math.pi * turns / length
     offset = wrapped(x - position - speed * time, length)
     envelope = sum((sech(amplitude * (offset + image * length)) for image in (-1, 0, 1)), torch.zeros_like(x))
@@ -47,7 +47,7 @@ def two_solitons(
     exponents = [complex(a, v) for a, v in zip(amplitudes, speeds, strict=True)]
     if exponents[0] == exponents[1]:
         raise ValueError(f"solitons must differ in amplitude or speed, got {amplitudes} and {speeds}")
-    x = grid.coordinates()[0] - grid.lengths[0] / 2
+    x = line(grid)[0] - grid.lengths[0] / 2
     logs = [a * (x - p) + 1j * (a * a * time / 2 + f) for a, p, f in zip(exponents, positions, phases, strict=True)]
     # Rows and unknowns are scaled so that no term exceeds one.
     rows, columns = ([torch.exp(-(sign * log.real).clamp(min=0)) for log in logs] for sign in (-1, 1))
@@ -69,7 +69,7 @@ def plane_wave(
 
     The focusing one is unstable to waves of wavenumber below `2 A`: rounding grows like `e^{A^2 t}`.
     """
-    (x,), k = grid.coordinates(), 2 * math.pi * turns / grid.lengths[0]
+    (x,), k = line(grid), 2 * math.pi * turns / grid.lengths[0]
     phase = k * x - (k**2 / 2 - (1 if focusing else -1) * amplitude**2) * time
     return amplitude * torch.stack((torch.cos(phase), torch.sin(phase)))
 
@@ -87,7 +87,7 @@ def akhmediev_breather(grid: Grid, time: Number, *, periods: int = 1) -> Float[T
     if not 0 < q < 2:
         raise ValueError(f"2 pi periods / L must be between 0 and 2, got {q:.6g}; the box must be longer or shorter")
     root, rate = math.sqrt(1 - q**2 / 4), q * math.sqrt(1 - q**2 / 4)
-    wave, late = root * torch.cos(q * offset(grid)), rate * time
+    wave, late = root * torch.cos(q * offset(grid)), not_too_late(rate * time)
     # Divided by cosh bt: (1 - 4a) = q^2 / 2 - 1.
     top = torch.complex(q**2 / 2 - 1 + wave / math.cosh(late), torch.full_like(wave, rate * math.tanh(late)))
     return channels(top / (wave / math.cosh(late) - 1) * turn(time), grid)
@@ -123,7 +123,7 @@ def dark_soliton_pair(
     q, x, late = 2 * math.sqrt(1 - c**2), amplitude * offset(grid), amplitude**2 * time
     rate = q * c
     # Divided by cosh qx.
-    dip = math.cosh(rate * late) * sech(q * x)
+    dip = math.cosh(not_too_late(rate * late)) * sech(q * x)
     top = torch.complex(c - (1 - 2 * c**2) * dip, rate * math.tanh(rate * late) * dip)
     return channels(amplitude * top / (c + dip) * turn(-late), grid)
 

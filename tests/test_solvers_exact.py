@@ -211,6 +211,16 @@ def test_energies_of_kinks_are_those_of_theory():
         (lambda: exact.korteweg_de_vries_two_solitons(LONG, 1.0, speeds=(1.0, 1.0)), "speeds must differ"),
         (lambda: exact.breather(LONG, 1.0, frequency=1.0), "between 0 and 1"),
         (lambda: exact.sine_gordon_kinks(LONG, 1.0, speed=1.0), "between -1 and 1"),
+        (lambda: exact.sine_gordon_kink_antikink(LONG, 1.0, speed=0.0), "speed must not be zero"),
+        (lambda: exact.sine_gordon_kinks(LONG, 1e4), "cosh overflows"),
+        (lambda: exact.sine_gordon_kink_antikink(LONG, 1e4), "cosh overflows"),
+        (lambda: exact.dark_soliton_pair(LONG, 1e4), "cosh overflows"),
+        (lambda: exact.akhmediev_breather(CELL, 1e4), "cosh overflows"),
+        (lambda: exact.kolmogorov_laminar(PLANE, 1.0, viscosity=0.0), "viscosity or drag must be positive"),
+        (lambda: exact.breather(PLANE, 0.0), "lives on 1 space axis"),
+        (lambda: exact.two_solitons(PLANE, 0.0), "lives on 1 space axis"),
+        (lambda: exact.korteweg_de_vries_soliton(PLANE, 0.0), "lives on 1 space axis"),
+        (lambda: exact.cole_hopf_wave(PLANE, 0.0, viscosity=0.1), "lives on 1 space axis"),
     ],
 )
 def test_numbers_without_a_solution_are_refused(build, message):
