@@ -1,8 +1,9 @@
 """Whether a run balances its books: `dE/dt = sum of terms`, integrated over the steps of the scheme itself.
 
-    R(t) = E(t) - E(0) - int_0^t sum_k T_k dt',    error = max_t |R| / max(int_0^T sum_k |T_k| dt, max_t |E|)
+    R(t) = E(t) - E(0) - int_0^t sum_k T_k dt',    error = max_t |R| / max(int_0^T sum_k |T_k| dt, max_t size E)
 
 An exact solution has `R = 0`; a run has what its scheme left, of the scheme's order in `dt`.
+`size E` is that of `invariant_sizes`, which does not cancel.
 """
 
 from collections.abc import Callable
@@ -19,12 +20,12 @@ from .stepper import Stepper
 # schemes, as long as the terms vary slowly over a step. A rough initial field whose short waves die within one does not
 # satisfy that.
 DEGREE = 7
+METHODS = {"energy": "budget", "enstrophy": "enstrophy_budget", "momentum": "momentum_budget"}
 
 
 def budgets(equation: Equation) -> dict[str, Callable[..., dict[str, Tensor]]]:
     """The methods that give the terms of `d/dt` of an invariant, by its name: `budget` is that of the energy."""
-    methods = {"energy": getattr(equation, "budget", None), "enstrophy": getattr(equation, "enstrophy_budget", None)}
-    return {name: method for name, method in methods.items() if method is not None}
+    return {name: getattr(equation, method) for name, method in METHODS.items() if hasattr(equation, method)}
 
 
 @torch.no_grad()
@@ -34,14 +35,18 @@ def budget_errors(scheme: Stepper, u0: Float[Tensor, "b c *space"], steps: int) 
     if not methods or not steps:
         return {}
     rows: dict[str, list[Tensor]] = {name: [] for name in methods}
-    state = scheme.encode(u0)
+    sizes: dict[str, list[Tensor]] = {name: [] for name in methods}
+    state, eps = scheme.encode(u0), torch.finfo(u0.dtype).eps
     for step in range(steps + 1):
         u = scheme.decode(state).to(torch.float64)
-        invariants = scheme.equation.invariants(u, grid)
+        invariants, size = scheme.equation.invariants(u, grid), scheme.equation.invariant_sizes(u, grid, eps)
         for name, method in methods.items():
+            sizes[name].append(size[name])
             rows[name].append(torch.stack([invariants[name], *method(u, grid).values()]))
         state = scheme.step(state) if step < steps else state
-    return {name: _residual(torch.stack(row, dim=-1), scheme.dt) for name, row in rows.items()}
+    return {
+        name: _residual(torch.stack(row, -1), torch.stack(sizes[name], -1), scheme.dt) for name, row in rows.items()
+    }
 
 
 def invariant_drifts(
@@ -58,11 +63,11 @@ def invariant_drifts(
     }
 
 
-def _residual(row: Float[Tensor, "term b t"], dt: float) -> float:
-    """The error of one budget, from the invariant and its terms at every step."""
+def _residual(row: Float[Tensor, "term b t"], sizes: Float[Tensor, "b t"], dt: float) -> float:
+    """The error of one budget, from the invariant, its terms and its sizes at every step."""
     energy, terms = row[0], row[1:]
     rest = energy - energy[:, :1] - cumulative_integral(terms.sum(0), dt)
-    scale = torch.maximum(cumulative_integral(terms.abs().sum(0), dt)[:, -1], energy.abs().amax(-1))
+    scale = torch.maximum(cumulative_integral(terms.abs().sum(0), dt)[:, -1], sizes.amax(-1))
     return float((rest.abs().amax(-1) / scale.clamp(min=torch.finfo(scale.dtype).tiny)).max())
 
 

@@ -12,12 +12,13 @@ from rollwave.solvers import (
     Burgers,
     Grid,
     KolmogorovForcing,
+    KortewegDeVries,
     KuramotoSivashinsky,
     NavierStokes,
     certify,
     simulate,
 )
-from rollwave.solvers.budget import DEGREE, budget_errors, cumulative_integral
+from rollwave.solvers.budget import DEGREE, _residual, budget_errors, cumulative_integral
 from rollwave.solvers.exact import cole_hopf_wave
 
 BOX = Grid((128,), (2 * math.pi,))
@@ -63,6 +64,13 @@ def test_the_quadrature_is_exact_for_polynomials_through_its_nodes(steps):
     assert (
         cumulative_integral((time ** (degree + 1))[None], 1.5 / steps)[0, -1] - 1.5 ** (degree + 2) / (degree + 2)
     ).abs() > 0
+
+
+def test_a_damped_wave_has_a_budget_of_momentum_and_an_energy_that_cancels_is_no_scale():
+    equation, u0 = KortewegDeVries(viscosity=0.1), 1e-3 * torch.cos(BOX.coordinates()[0])[None, None]
+    assert set(budget_errors(ETDRK4(equation, BOX, 0.01), u0, 10)) == {"energy", "momentum"}
+    row = torch.tensor([[[1e-9, -1e-9]], [[0.0, 0.0]]], dtype=torch.float64)
+    assert _residual(row, torch.ones(1, 2, dtype=torch.float64), 0.1) == pytest.approx(2e-9)
 
 
 @dataclass(frozen=True)
