@@ -139,9 +139,8 @@ def _numbers(dt: Number, time: Number, interval: Number, transient: Number) -> t
         raise ValueError(f"interval must be positive and finite, got {interval}")
     if not (0 <= transient < math.inf and interval / 2 < time < math.inf):
         raise ValueError(f"transient must not be negative and time at least one interval, got {transient} and {time}")
-    return steps_in(interval, dt, "interval"), *(
-        steps_in(span, interval, what) for span, what in ((transient, "transient"), (time, "time"))
-    )
+    before, kept = steps_in(transient, interval, "transient"), steps_in(time, interval, "time")
+    return steps_in(interval, dt, "interval"), before, kept
 
 
 def _refuse_infinite(growth: Float[Tensor, "b i"], time: Number) -> None:
