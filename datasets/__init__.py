@@ -3,7 +3,7 @@
 from typing import Any
 
 from .blocks import GenerationError
-from .certificate import Certificate, CertificateError, certify
+from .certificate import Certificate, CertificateError, certify_recipe
 from .certificate_recipe import CertificateRecipe
 from .files import DatasetError
 from .generation import ensure_dataset
@@ -26,7 +26,7 @@ __all__ = [
     "Statistics",
     "TrajectoryDataModule",
     "TrajectoryDataset",
-    "certify",
+    "certify_recipe",
     "compute_statistics",
     "ensure_dataset",
     "load_recipe",

@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor
 
-from rollwave.solvers import Certificate, Grid, SimulationError, sample, simulate
-from rollwave.solvers import certify as measure
+from rollwave.solvers import Certificate, Grid, SimulationError, certify, sample, simulate
 from rollwave.solvers.certificate import TOLERANCE, Knobs
 from rollwave.solvers.steps import steps_in
 
@@ -25,7 +24,7 @@ class CertificateError(ValueError):
 
 
 @torch.no_grad()
-def certify(recipe: Recipe) -> Certificate | None:
+def certify_recipe(recipe: Recipe) -> Certificate | None:
     """Measure the certificate that a recipe asks for, on the first trajectories of the training split; None if it asks
     for no samples.
 
@@ -42,7 +41,7 @@ def certify(recipe: Recipe) -> Certificate | None:
             start = _settled(recipe, grid)
         else:
             start, fine_u0 = _initial(recipe, grid), _initial(recipe, recipe.build_grid(2))
-        return measure(
+        return certify(
             recipe.build_equation(),
             grid,
             start,

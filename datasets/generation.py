@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .blocks import GenerationError, find_block, load_block, single_thread, store_blocks
-from .certificate import Certificate, CertificateError, accept, certify, summary
+from .certificate import Certificate, CertificateError, accept, certify_recipe, summary
 from .files import DatasetError
 from .finish import shard_indices, shard_is_sound, write_manifest
 from .generated import GeneratedSource
@@ -161,7 +161,7 @@ def _certificate(recipe: Recipe, partial: Path) -> dict[str, Any] | None:
         certificate = None if stored is None else Certificate.from_dict(stored)
     else:
         with single_thread():
-            certificate = certify(recipe)
+            certificate = certify_recipe(recipe)
         text = canonical_json(None if certificate is None else certificate.to_dict())
         atomic_write(path, text.encode(), partial / f"{CERTIFICATE}.{os.getpid()}.tmp")
     if certificate is not None:

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from .blocks import compute_block, single_thread
-from .certificate import certify, summary
+from .certificate import certify_recipe, summary
 from .files import DatasetError, attribute, open_hdf5, require
 from .finish import differing_keys, stored_hashes
 from .generated import GeneratedSource
@@ -145,7 +145,7 @@ def _check_certificate(source: GeneratedSource, recipe: Recipe) -> Check:
     if stated is None:
         return Check("certificate", True, "none was asked for")
     with single_thread():
-        found = certify(recipe)
+        found = certify_recipe(recipe)
     if found is None:
         return Check("certificate", False, "the recipe asks for none, the manifest holds one")
     for name, a, b in _numbers(stated, found.to_dict()):

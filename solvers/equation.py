@@ -1,5 +1,6 @@
 """What every equation offers, and the capabilities that schemes ask for."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, runtime_checkable
@@ -181,8 +182,8 @@ def relative_drift(change: Float[Tensor, "... t"], sizes: Float[Tensor, "... t"]
 def not_negative(**coefficients: Coefficient) -> None:
     """Refuse numbers below zero, or that are none, by name; tensors pass, so that they may be traced."""
     for name, value in coefficients.items():
-        if not isinstance(value, Tensor) and not value >= 0:
-            raise ValueError(f"{name} must not be negative, got {value}")
+        if not isinstance(value, Tensor) and not 0 <= value < math.inf:
+            raise ValueError(f"{name} must not be negative nor infinite, got {value}")
 
 
 def semilinear_tendency(equation: Semilinear, u: Float[Tensor, "..."], grid: Grid) -> Float[Tensor, "..."]:

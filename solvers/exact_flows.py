@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from .exact_kinks import line
+from .exact_kinks import line, plane
 from .grid import Grid, Number
 from .shapes import Float
 
@@ -81,7 +81,7 @@ def taylor_green(
     """Navier-Stokes: `w = 2 k cos kx cos ky e^{-(2 nu k^2 + mu) t}` on a square, with `k = 2 pi wavenumber / L`."""
     if len(set(grid.lengths)) != 1:
         raise ValueError(f"Taylor-Green needs a square box, got lengths {grid.lengths}")
-    (x, y), k = grid.coordinates(), 2 * math.pi * wavenumber / grid.lengths[0]
+    (x, y), k = plane(grid), 2 * math.pi * wavenumber / grid.lengths[0]
     decay = math.exp(-(2 * viscosity * k**2 + drag) * time)
     return (2 * k * decay * torch.cos(k * x) * torch.cos(k * y))[None]
 
@@ -120,10 +120,10 @@ def shear_flow(
 
     A flow along `x` that varies with `y` alone does not advect itself; each wave decays at its own rate.
     """
-    angle, k = 2 * math.pi / grid.lengths[1] * grid.coordinates()[1] + 1, 2 * math.pi / grid.lengths[1]
+    y, k = plane(grid)[1], 2 * math.pi / grid.lengths[1]
     rates = [viscosity * (j * k) ** 2 + drag for j in range(1, len(amplitudes) + 1)]
     waves = [
-        a * math.exp(-rate * time) * torch.cos(j * angle)
+        a * math.exp(-rate * time) * torch.cos(j * (k * y + 1))
         for j, (a, rate) in enumerate(zip(amplitudes, rates, strict=True), 1)
     ]
     return torch.stack(waves).sum(0).expand(grid.points)[None].clone()
@@ -143,7 +143,7 @@ def kolmogorov_laminar(
 
     With `r = nu k^2 + mu` and `k = 2 pi n / L_y`. `start = 1` is the steady flow, `start = 0` its spin-up from rest.
     """
-    y, k = grid.coordinates()[1].expand(grid.points), 2 * math.pi * wavenumber / grid.lengths[1]
+    y, k = plane(grid)[1].expand(grid.points), 2 * math.pi * wavenumber / grid.lengths[1]
     rate = viscosity * k**2 + drag
     if not rate > 0:
         raise ValueError(f"viscosity or drag must be positive, got {viscosity} and {drag}: nothing holds the forcing")
@@ -153,5 +153,5 @@ def kolmogorov_laminar(
 
 def wave(grid: Grid, mode: tuple[int, int]) -> tuple[tuple[float, float], Float[Tensor, "x y"]]:
     """Wavenumbers of a mode of the plane and the phase `k . x` at the grid's points."""
-    (x, y), (a, b) = grid.coordinates(), (2 * math.pi * m / n for m, n in zip(mode, grid.lengths, strict=True))
+    (x, y), (a, b) = plane(grid), (2 * math.pi * m / n for m, n in zip(mode, grid.lengths, strict=True))
     return (a, b), a * x + b * y

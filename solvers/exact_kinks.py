@@ -98,9 +98,20 @@ def offset(grid: Grid, position: Number | None = None) -> Float[Tensor, " n"]:
 
 def line(grid: Grid) -> tuple[Float[Tensor, " n"]]:
     """The coordinate of a grid with one axis; others are refused."""
-    if grid.ndim != 1:
-        raise ValueError(f"the solution lives on 1 space axis, got {grid.ndim}: {grid.points}")
+    _refuse_other(grid, 1)
     return (grid.coordinates()[0],)
+
+
+def plane(grid: Grid) -> tuple[Float[Tensor, "x 1"], Float[Tensor, "1 y"]]:
+    """The coordinates of a grid with two axes; others are refused."""
+    _refuse_other(grid, 2)
+    x, y = grid.coordinates()
+    return x, y
+
+
+def _refuse_other(grid: Grid, axes: int) -> None:
+    if grid.ndim != axes:
+        raise ValueError(f"the solution lives on {axes} space axes, got {grid.ndim}: {grid.points}")
 
 
 def not_too_late(exponent: float) -> float:

@@ -7,7 +7,7 @@ import h5py
 import pytest
 from test_datasets import tiny
 
-from rollwave.datasets import Certificate, CertificateError, certify, ensure_dataset, load_recipe
+from rollwave.datasets import Certificate, CertificateError, certify_recipe, ensure_dataset, load_recipe
 
 
 def test_truth_that_misses_its_tolerance_is_not_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -21,9 +21,9 @@ def test_truth_that_misses_its_tolerance_is_not_written(tmp_path: Path, caplog: 
 
 def test_the_certificate_falls_with_the_step_and_the_grid() -> None:
     wanted = {"samples": 2, "horizon": 2.0}
-    coarse = certify(tiny(certificate=wanted))
-    fine = certify(tiny(certificate=wanted, dt=0.05))
-    dense = certify(tiny(certificate=wanted, points=[64]))
+    coarse = certify_recipe(tiny(certificate=wanted))
+    fine = certify_recipe(tiny(certificate=wanted, dt=0.05))
+    dense = certify_recipe(tiny(certificate=wanted, points=[64]))
     assert coarse is not None
     assert fine is not None
     assert dense is not None
@@ -49,7 +49,7 @@ def test_a_limit_for_budgets_or_for_the_tail_that_is_missed_writes_nothing(tmp_p
 def test_manifest_and_files_carry_the_whole_certificate(tmp_path: Path) -> None:
     recipe = tiny(certificate={"samples": 1, "horizon": 2.0})
     folder = ensure_dataset(recipe, tmp_path, workers=1)
-    found = certify(recipe)
+    found = certify_recipe(recipe)
     assert found is not None
     assert found.budget_error["energy"] > 0
     assert 0 < found.grid_error < 1e-2

@@ -298,9 +298,10 @@ def test_waves_in_the_plane_reduce_to_waves_on_a_line(stepper):
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: Burgers(viscosity=-0.1), "viscosity must not be negative, got -0.1"),
-        (lambda: NavierStokes(viscosity=float("nan")), "viscosity must not be negative, got nan"),
-        (lambda: NavierStokes(drag=-1.0), "drag must not be negative, got -1.0"),
+        (lambda: Burgers(viscosity=-0.1), "viscosity must not be negative nor infinite, got -0.1"),
+        (lambda: NavierStokes(viscosity=float("nan")), "viscosity must not be negative nor infinite, got nan"),
+        (lambda: Burgers(viscosity=float("inf")), "viscosity must not be negative nor infinite, got inf"),
+        (lambda: NavierStokes(drag=-1.0), "drag must not be negative nor infinite, got -1.0"),
     ],
 )
 def test_growth_where_there_should_be_friction_is_refused(build: Callable[[], Equation], message: str) -> None:

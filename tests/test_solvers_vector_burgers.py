@@ -116,5 +116,5 @@ def test_gradients_reach_the_viscosity():
 
 
 def test_negative_viscosity_is_refused():
-    with pytest.raises(ValueError, match=r"viscosity must not be negative, got -0\.1"):
+    with pytest.raises(ValueError, match=r"viscosity must not be negative nor infinite, got -0\.1"):
         VectorBurgers(-0.1)
