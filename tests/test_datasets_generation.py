@@ -203,6 +203,7 @@ def test_long_generations_move_to_other_processes_by_themselves(
     )
     assert contents(ensure_dataset(tiny(), tmp_path / "short")) == undisturbed
     assert len(here) == 6
+    monkeypatch.setattr("rollwave.datasets.blocks.available_cores", lambda: 2)
     monkeypatch.setattr("rollwave.datasets.blocks.PATIENCE", 0.0)
     assert contents(ensure_dataset(tiny(), tmp_path / "long")) == undisturbed
     assert len(here) == 7
@@ -411,7 +412,7 @@ def test_words_about_a_dataset_are_stored_in_every_file_and_make_no_other_datase
         ({"dt": None}, r"the recipe lacks \['dt'\]"),
         ({"certificate": {"sample": 1}}, r"unknown recipe keys \['certificate.sample'\]"),
         ({"equation": {"_target_": "os.system"}}, "must be a class of rollwave.solvers"),
-        ({"equation": {"_target_": "rollwave.solvers.simulate.torch"}}, "must be a class of rollwave.solvers"),
+        ({"equation": {"_target_": "rollwave.solvers.grid.torch"}}, "must be a class of rollwave.solvers"),
         ({"equation": {"_target_": "rollwave.solvers.Bürgers"}}, r"it has .*Burgers"),
         (
             {"equation": {"_target_": "rollwave.solvers.Burgers", "nu": 1}},
