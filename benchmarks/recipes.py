@@ -81,6 +81,21 @@ def all_frames(recipe: Recipe) -> int:
     return sum(recipe.count(split) * frames(recipe, split) for split in SPLITS)
 
 
+def files(recipe: Recipe) -> int:
+    """Files that hold all trajectories."""
+    return sum(-(-recipe.count(split) // recipe.trajectories_per_file) for split in SPLITS)
+
+
+def sizes(recipe: Recipe, sample: Recipe, size: int) -> dict[str, int]:
+    """Bytes of a recipe's data, where fewer of its trajectories took `size`: their fields, and as much more a file."""
+    frame = 4 * math.prod(recipe.stored_points) * len(recipe.build_equation().channels)
+    more = (size - frame * all_frames(sample)) / files(sample)
+    return {
+        "bytes_per_trajectory": frame * frames(recipe, "train"),
+        "bytes": round(frame * all_frames(recipe) + more * files(recipe)),
+    }
+
+
 def computed_steps(recipe: Recipe) -> int:
     """Steps of all trajectories that are computed: blocks are completed where a split ends inside one."""
     blocks = {split: -(-recipe.count(split) // recipe.block) for split in SPLITS}
@@ -127,9 +142,8 @@ def measure(name: str) -> dict[str, Any]:
             **{split: sample.count(split) for split in SPLITS},
         },
         "seconds_per_trajectory": per_step * steps_of(recipe, "train"),
-        "bytes_per_trajectory": round(size / all_frames(sample) * frames(recipe, "train")),
         "seconds": per_step * computed_steps(recipe),
-        "bytes": round(size / all_frames(sample) * all_frames(recipe)),
+        **sizes(recipe, sample, size),
         "versions": certified["versions"] | {"python": platform.python_version()},
     }  # fmt: skip
 
