@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from .equation import Map
+from .equation import Coefficient, Scaled
 from .grid import Grid
 from .shapes import Complex, Float
 
@@ -17,11 +17,7 @@ def inverse(u_hat: Complex[Tensor, "..."], grid: Grid) -> Float[Tensor, "..."]:
     return grid.irfft(u_hat)
 
 
-def convection(grid: Grid) -> Map:
-    """`-(u^2 / 2)_x` on the kept modes, from coefficients to coefficients: two transforms, and no aliasing."""
-    factor = -grid.dealias() * grid.derivative() / 2
-
-    def term(u_hat: Tensor) -> Tensor:
-        return factor * grid.rfft(grid.irfft(u_hat).square())
-
-    return term
+def convection(grid: Grid, speed: Coefficient = 1.0) -> Scaled:
+    """`-speed (u^2 / 2)_x` on the kept modes, from coefficients to coefficients: two transforms, and no aliasing."""
+    factor = -speed * grid.dealias() * grid.derivative() / 2
+    return Scaled(factor, lambda u_hat: grid.rfft(grid.irfft(u_hat).square()))

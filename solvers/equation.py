@@ -3,6 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 import torch
@@ -99,6 +100,22 @@ class Equation(ABC):
     @abstractmethod
     def suggested_step(self, grid: Grid) -> float:
         """A step to start from, for fields of order one."""
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """The map `factor * core(v)`, whose factor a scheme may put into its weights.
+
+    Attributes:
+        factor: of every coefficient.
+        core: the rest of the map; what it gives where the factor is zero does not matter.
+    """
+
+    factor: Tensor
+    core: Map
+
+    def __call__(self, u_hat: Tensor) -> Tensor:
+        return self.factor * self.core(u_hat)
 
 
 @runtime_checkable

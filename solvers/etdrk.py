@@ -9,12 +9,13 @@ evaluated for complex `z`: keeping only their real part costs every dispersive e
 """
 
 import math
+from collections.abc import Iterable
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from .equation import Equation, Semilinear
+from .equation import Equation, Map, Scaled, Semilinear
 from .grid import Grid
 from .shapes import Complex, Float
 from .stepper import Stepper
@@ -48,6 +49,13 @@ def semilinear(equation: Equation) -> Semilinear:
     return equation
 
 
+def weighted(nonlinear: Map, weights: Iterable[Tensor]) -> tuple[Map, tuple[Tensor, ...]]:
+    """The core of a nonlinear map and the weights of its values, which take in the factor of a `Scaled` one."""
+    if not isinstance(nonlinear, Scaled):
+        return nonlinear, tuple(weights)
+    return nonlinear.core, tuple(nonlinear.factor * weight for weight in weights)
+
+
 class ETDRK2(Stepper):
     """Second order, two stages: Cox & Matthews (2002), eq. (22), doi:10.1006/jcph.2002.6995."""
 
@@ -59,16 +67,16 @@ class ETDRK2(Stepper):
         self.semilinear = semilinear(equation)
         z = self.semilinear.linear(grid.to(torch.float64)) * dt
         phi_1, phi_2, _ = phi_functions(z)
-        self.growth, self.first, self.second = (w.to(grid.complex_dtype) for w in (z * phi_1, dt * phi_1, dt * phi_2))
-        self.nonlinear = self.semilinear.nonlinear(grid)
+        self.growth, *weights = (w.to(grid.complex_dtype) for w in (z * phi_1, dt * phi_1, dt * phi_2))
+        self.core, (self.first, self.second) = weighted(self.semilinear.nonlinear(grid), weights)
 
     def encode(self, u: Float[Tensor, "b c *space"]) -> Tensor:
         return self.semilinear.transform(u, self.grid)
 
     def step(self, state: Tensor) -> Tensor:
-        n_0 = self.nonlinear(state)
+        n_0 = self.core(state)
         a = state + torch.addcmul(self.growth * state, self.first, n_0)
-        return torch.addcmul(a, self.second, self.nonlinear(a) - n_0)
+        return torch.addcmul(a, self.second, self.core(a) - n_0)
 
     def decode(self, state: Tensor) -> Float[Tensor, "b c *space"]:
         return self.semilinear.inverse(state, self.grid)
@@ -90,33 +98,34 @@ class ETDRK4(Stepper):
         z = self.semilinear.linear(grid.to(torch.float64)) * dt
         half, _, _ = phi_functions(z / 2)
         phi_1, phi_2, phi_3 = phi_functions(z)
-        weights = (
-            z / 2 * half,
-            dt / 2 * half,
-            z * phi_1,
-            dt * z / 4 * half**2,
-            dt * half,
-            dt * (phi_1 - 3 * phi_2 + 4 * phi_3),
-            dt * (2 * phi_2 - 4 * phi_3),
-            dt * (4 * phi_3 - phi_2),
+        self.half_growth, self.growth, *weights = (
+            w.to(grid.complex_dtype)
+            for w in (
+                z / 2 * half,
+                z * phi_1,
+                dt / 2 * half,
+                dt * z / 4 * half**2,
+                dt * half,
+                dt * (phi_1 - 3 * phi_2 + 4 * phi_3),
+                dt * (2 * phi_2 - 4 * phi_3),
+                dt * (4 * phi_3 - phi_2),
+            )
         )
-        self.half_growth, self.half, self.growth, self.start, self.turn, self.first, self.middle, self.last = (
-            w.to(grid.complex_dtype) for w in weights
-        )
-        self.nonlinear = self.semilinear.nonlinear(grid)
+        self.core, taken = weighted(self.semilinear.nonlinear(grid), weights)
+        self.half, self.start, self.turn, self.first, self.middle, self.last = taken
 
     def encode(self, u: Float[Tensor, "b c *space"]) -> Tensor:
         return self.semilinear.transform(u, self.grid)
 
     def step(self, state: Tensor) -> Tensor:
-        n_0 = self.nonlinear(state)
+        n_0 = self.core(state)
         half_linear = torch.addcmul(state, self.half_growth, state)
-        n_a = self.nonlinear(torch.addcmul(half_linear, self.half, n_0))
-        n_b = self.nonlinear(torch.addcmul(half_linear, self.half, n_a))
+        n_a = self.core(torch.addcmul(half_linear, self.half, n_0))
+        n_b = self.core(torch.addcmul(half_linear, self.half, n_a))
         increment = self.growth * state
         # `e^{z/2} a + half (2 n_b - n_0)` with the stage `a = half_linear + half n_0` put in.
         c = torch.addcmul(torch.addcmul(state + increment, self.start, n_0), self.turn, n_b)
-        n_c = self.nonlinear(c)
+        n_c = self.core(c)
         increment = torch.addcmul(torch.addcmul(increment, self.first, n_0), self.middle, n_a + n_b)
         return state + torch.addcmul(increment, self.last, n_c)
 

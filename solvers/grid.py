@@ -134,7 +134,7 @@ class Grid:
         """Fourier coefficients (half spectrum) of a real field; with `keep` only the first so many modes of the last
         axis, which spares the other axes the transform of the rest.
         """
-        u_hat = torch.fft.rfft(u)[..., :keep]
+        u_hat = torch.fft.rfft(u) if keep is None else torch.fft.rfft(u)[..., :keep]
         return u_hat if self.ndim == 1 else torch.fft.fftn(u_hat, dim=self.axes[:-1])
 
     def irfft(self, u_hat: Complex[Tensor, "..."]) -> Float[Tensor, "..."]:

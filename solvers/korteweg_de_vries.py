@@ -77,8 +77,7 @@ class KortewegDeVries(Equation):
         return (damping - self.dispersion * grid.derivative(3))[None]
 
     def nonlinear(self, grid: Grid) -> Map:
-        steepening, advection = convection(grid), self.advection
-        return lambda u_hat: advection * steepening(u_hat)
+        return convection(grid, self.advection)
 
     def tendency(self, u: Float[Tensor, "..."], grid: Grid) -> Float[Tensor, "..."]:
         return semilinear_tendency(self, u, grid)

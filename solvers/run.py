@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint as recomputed
 
+from .allocation import keep_freed_memory
 from .cuda_graph import parts, recorded
 from .shapes import Bool
 from .stepper import Stepper
@@ -81,6 +82,7 @@ def blocks(u: Tensor) -> tuple[Tensor, ...]:
     """The batch in pieces that run one after the other."""
     if u.device.type != "cpu":
         return (u,)
+    keep_freed_memory()
     channels, points = u.shape[1], u.shape[2:]
     if (len(points) > 1 or channels > 1) and any(n % VECTOR for n in points):
         return u.split(1)
