@@ -100,7 +100,10 @@ def size(u: Tensor) -> int:
 
 
 def per_step(advance: Callable[[int], Any], steps: int = 4) -> tuple[Counter[Transform], int]:
-    """Transforms and bytes of one step: the difference of two runs, so that what happens once is not counted."""
+    """Transforms and bytes of one step: the difference of two runs, so that what happens once is not counted; what
+    happens once in a process, before.
+    """
+    advance(steps)
     tallies = []
     for count in (steps, 2 * steps):
         with Tally() as tally:
