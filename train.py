@@ -34,6 +34,7 @@ from omegaconf import DictConfig, OmegaConf  # noqa: E402
 from rollwave.commands import command  # noqa: E402
 from rollwave.datasets import Recipe, TrajectoryDataModule, ensure_dataset, open_source  # noqa: E402
 from rollwave.evaluation import evaluate  # noqa: E402
+from rollwave.kernels import keep_freed_memory  # noqa: E402
 from rollwave.operators import Emulator, EmulatorMetadata, Normalizer  # noqa: E402
 from rollwave.training import BestCheckpoint, ForecastTask, Objective, compile_network  # noqa: E402
 
@@ -75,6 +76,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
         seed=cfg.seed,
     )
     trainer = build_trainer(cfg)
+    if trainer.strategy.root_device.type == "cpu":
+        keep_freed_memory()
     fit(trainer, task, data, cfg.ckpt_path)
     if trainer.is_global_zero:
         emulator = best_emulator(trainer, task)

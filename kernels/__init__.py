@@ -1,6 +1,16 @@
 """Spectral operations, one a file, each with its definition in plain PyTorch."""
 
-from .spectral_conv import mode_mix, spectral_conv, weight_shape
+from .allocation import keep_freed_memory
+from .pointwise import pointwise, pointwise_mlp
+from .spectral_conv import spectral_conv, weight_shape
 from .truncated_fft import truncated_irfft, truncated_rfft
 
-__all__ = ["mode_mix", "spectral_conv", "truncated_irfft", "truncated_rfft", "weight_shape"]
+__all__ = [
+    "keep_freed_memory",
+    "pointwise",
+    "pointwise_mlp",
+    "spectral_conv",
+    "truncated_irfft",
+    "truncated_rfft",
+    "weight_shape",
+]

@@ -1,12 +1,15 @@
 """Spectral convolution: a complex matrix per wavenumber, `Y_k = X_k W_k`, between two truncated Fourier transforms."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Float
 from torch import Tensor
 
-from .truncated_fft import truncated_irfft, truncated_rfft
+from .choice import choose
+from .dft_block import dft_block
+from .differentiation import wants_gelu
+from .fft_block import fft_block
 
 
 def weight_shape(in_channels: int, out_channels: int, modes: Sequence[int]) -> tuple[int, ...]:
@@ -20,37 +23,53 @@ def spectral_conv(
     modes: Sequence[int],
     *,
     bias: Float[Tensor, " o"] | None = None,
+    skip: Float[Tensor, "o i"] | None = None,
+    act: str | None = None,
     out_shape: Sequence[int] | None = None,
+    backend: str = "auto",
 ) -> Float[Tensor, "b o *out"]:
     """Convolution with a band-limited kernel that is given by its Fourier coefficients,
 
-        y(x) = bias + sum_{|k_j| <= K_j} X_k W_k exp(2 pi i k.x / L),
+        y(x) = act( bias + skip x(x) + sum_{|k_j| <= K_j} X_k W_k exp(2 pi i k.x / L) ),
 
     where `X` are the Fourier coefficients of `x` and `W_-k = conj W_k`. The map belongs to the function, not to the
     grid: any grid with `N_j >= 2 K_j` points gives the same one, odd or even, and `out_shape` evaluates the result on
-    another grid.
+    another grid, which a `skip` cannot.
 
     The weight is real, with real and imaginary part last and the wavenumbers first, ordered as in `truncated_rfft`.
     Where `k_d = 0` both `k` and `-k` are stored, and what acts is the mean of `W_k` and `conj W_-k`; so the imaginary
     part at `k = 0` has no effect.
 
-    Low-precision input is transformed in float32 and comes back in its own precision.
+    Low-precision input is transformed in float32 and comes back in its own precision. Derivatives of every order and
+    in forward mode exist. On a CPU the channels of the result lie last in memory, which the next layer is glad of.
+
+    Args:
+        act: None or "gelu", the exact one.
+        backend: "auto", or one of `choice.BACKENDS`; `explain` says what "auto" takes.
     """
     _check(x, weight, modes, bias)
+    points = tuple(x.shape[2:] if out_shape is None else out_shape)
+    if skip is not None and (points != x.shape[2:] or skip.shape != (weight.shape[-2], x.shape[1])):
+        raise ValueError(
+            f"skip must be [out, in] = {(weight.shape[-2], x.shape[1])} with a result on the grid of x, "
+            f"{tuple(x.shape[2:])}; got {tuple(skip.shape)} and {points}"
+        )
+    gelu = wants_gelu(act)
     dtype = torch.promote_types(torch.promote_types(x.dtype, weight.dtype), torch.float32)
-    x_hat = truncated_rfft(x.to(dtype), modes)
-    y_hat = mode_mix(x_hat, torch.view_as_complex(weight.to(dtype)))
-    y = truncated_irfft(y_hat, x.shape[2:] if out_shape is None else out_shape)
-    if bias is not None:
-        y = y + bias.to(dtype).reshape(-1, *[1] * len(modes))
+    chosen = choose(x.device, dtype, modes, backend).backend
+    with torch.autocast(x.device.type, enabled=False):
+        bias, skip = (t if t is None else t.to(dtype) for t in (bias, skip))
+        y = _block(chosen)(x.to(dtype), weight.to(dtype), modes, bias, skip, gelu, points)
     return y.to(x.dtype)
 
 
-def mode_mix(x_hat: Complex[Tensor, "b i *k"], weight: Complex[Tensor, "*k i o"]) -> Complex[Tensor, "b o *k"]:
-    """Channel mixing at every wavenumber, `Y[b, o, k] = sum_i X[b, i, k] W[k, i, o]`."""
-    batch, _, *modes = x_hat.shape
-    y_hat = torch.bmm(x_hat.flatten(2).permute(2, 0, 1), weight.reshape(-1, *weight.shape[-2:]))
-    return y_hat.permute(1, 2, 0).reshape(batch, -1, *modes)
+def _block(backend: str) -> Callable[..., Tensor]:
+    """The formulation of that name; Triton is imported where it is wanted."""
+    if backend == "triton":
+        from .triton_block import triton_block
+
+        return triton_block
+    return fft_block if backend == "fft" else dft_block
 
 
 def _check(x: Tensor, weight: Tensor, modes: Sequence[int], bias: Tensor | None) -> None:

@@ -5,12 +5,11 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from rollwave.kernels import spectral_conv, weight_shape
 
 from .configurable import configurable
-from .layers import Pointwise, PointwiseMLP
+from .layers import Pointwise, PointwiseMLP, in_parts
 
 
 class SpectralConv(nn.Module):
@@ -29,8 +28,10 @@ class SpectralConv(nn.Module):
         self.weight = nn.Parameter(weight)
         self.bias = nn.Parameter(torch.zeros(out_channels))
 
-    def forward(self, v: Float[Tensor, "b i *space"]) -> Float[Tensor, "b o *space"]:
-        return spectral_conv(v, self.weight, self.modes, bias=self.bias)
+    def forward(
+        self, v: Float[Tensor, "b i *space"], *, skip: Float[Tensor, "o i"] | None = None, act: str | None = None
+    ) -> Float[Tensor, "b o *space"]:
+        return spectral_conv(v, self.weight, self.modes, bias=self.bias, skip=skip, act=act)
 
 
 class FNOBlock(nn.Module):
@@ -44,10 +45,9 @@ class FNOBlock(nn.Module):
         self.gate = nn.Parameter(torch.ones(width))
 
     def forward(self, v: Float[Tensor, "b c *space"], *, last: bool) -> Float[Tensor, "b c *space"]:
-        gated = self.gate.reshape(-1, *[1] * (v.ndim - 2)) * v
-        v = self.spectral(v) + self.local(v)
-        v = self.mlp(v if last else F.gelu(v)) + gated
-        return v if last else F.gelu(v)
+        act = None if last else "gelu"
+        mixed = self.spectral(v, skip=self.local.weight, act=act)
+        return self.mlp(mixed, gate=self.gate, source=v, act=act)
 
 
 @configurable
@@ -99,7 +99,7 @@ class FNO(nn.Module):
         self.modes = tuple(int(K) for K in modes)
         if depth < 1:
             raise ValueError(f"depth must be at least 1, got {depth}")
-        hidden = max(1, round(expansion * width))
+        self.width, hidden = width, max(1, round(expansion * width))
         self.lift = PointwiseMLP(in_channels, ratio * width, width)
         self.blocks = nn.ModuleList(FNOBlock(width, self.modes, hidden) for _ in range(depth))
         self.project = PointwiseMLP(width, ratio * width, out_channels)
@@ -110,6 +110,9 @@ class FNO(nn.Module):
                 f"with modes={self.modes}, u must be [batch, channel, *space] with {len(self.modes)} space axes, "
                 f"got {tuple(u.shape)}"
             )
+        return in_parts(self._forward, u, self.width)
+
+    def _forward(self, u: Float[Tensor, "b i *space"]) -> Float[Tensor, "b o *space"]:
         v = self.lift(u)
         for index, block in enumerate(self.blocks, start=1):
             v = block(v, last=index == len(self.blocks))

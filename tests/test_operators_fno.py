@@ -59,7 +59,8 @@ def test_it_agrees_with_neuraloperator_in_values_and_gradients(
         assert gradient is not None
         # Where the conversion has put zeros, their model has no weight to differentiate.
         given = gradient * (converted[name] != 0) if name.endswith("spectral.weight") else gradient
-        assert (given - converted[name]).norm() < 2e-6 * converted[name].norm(), name
+        # Against float64 either side has an error of up to 1e-6.
+        assert (given - converted[name]).norm() < 4e-6 * converted[name].norm(), name
 
 
 @pytest.mark.parametrize(
