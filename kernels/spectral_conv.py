@@ -1,5 +1,6 @@
 """Spectral convolution: a complex matrix per wavenumber, `Y_k = X_k W_k`, between two truncated Fourier transforms."""
 
+import functools
 from collections.abc import Callable, Sequence
 
 import torch
@@ -10,6 +11,8 @@ from .choice import choose
 from .dft_block import dft_block
 from .differentiation import wants_gelu
 from .fft_block import fft_block
+
+PRECISIONS = ("tf32x3", "tf32", "ieee")
 
 
 def weight_shape(in_channels: int, out_channels: int, modes: Sequence[int]) -> tuple[int, ...]:
@@ -26,6 +29,7 @@ def spectral_conv(
     skip: Float[Tensor, "o i"] | None = None,
     act: str | None = None,
     out_shape: Sequence[int] | None = None,
+    precision: str = "tf32x3",
     backend: str = "auto",
 ) -> Float[Tensor, "b o *out"]:
     """Convolution with a band-limited kernel that is given by its Fourier coefficients,
@@ -45,6 +49,8 @@ def spectral_conv(
 
     Args:
         act: None or "gelu", the exact one.
+        precision: of the matrix units in Triton's kernels: "tf32x3" keeps float32's accuracy in every coefficient,
+            "tf32" is faster and loses the weak ones of smooth fields, "ieee" uses none.
         backend: "auto", or one of `choice.BACKENDS`; `explain` says what "auto" takes.
     """
     _check(x, weight, modes, bias)
@@ -54,21 +60,23 @@ def spectral_conv(
             f"skip must be [out, in] = {(weight.shape[-2], x.shape[1])} with a result on the grid of x, "
             f"{tuple(x.shape[2:])}; got {tuple(skip.shape)} and {points}"
         )
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     gelu = wants_gelu(act)
     dtype = torch.promote_types(torch.promote_types(x.dtype, weight.dtype), torch.float32)
     chosen = choose(x.device, dtype, modes, backend).backend
     with torch.autocast(x.device.type, enabled=False):
         bias, skip = (t if t is None else t.to(dtype) for t in (bias, skip))
-        y = _block(chosen)(x.to(dtype), weight.to(dtype), modes, bias, skip, gelu, points)
+        y = _block(chosen, precision)(x.to(dtype), weight.to(dtype), modes, bias, skip, gelu, points)
     return y.to(x.dtype)
 
 
-def _block(backend: str) -> Callable[..., Tensor]:
+def _block(backend: str, precision: str) -> Callable[..., Tensor]:
     """The formulation of that name; Triton is imported where it is wanted."""
     if backend == "triton":
         from .triton_block import triton_block
 
-        return triton_block
+        return functools.partial(triton_block, precision=precision)
     return fft_block if backend == "fft" else dft_block
 
 

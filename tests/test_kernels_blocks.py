@@ -154,3 +154,5 @@ def test_a_skip_needs_the_grid_of_its_field_and_an_activation_a_name() -> None:
         spectral_conv(x, weight, (3,), skip=skip.T)
     with pytest.raises(ValueError, match="act must be None or \"gelu\", got 'relu'"):
         spectral_conv(x, weight, (3,), bias=bias, act="relu")
+    with pytest.raises(ValueError, match="precision must be one of tf32x3, tf32, ieee, got 'bf16'"):
+        spectral_conv(x, weight, (3,), precision="bf16")
