@@ -13,7 +13,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from .configurable import configurable, plain
-from .fno import FNO
 
 NAMES = ("FNO", "TFNO", "UNO", "LocalNO")
 
@@ -41,7 +40,7 @@ class NeuralOperatorModel(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, *, name: str, arguments: Mapping[str, Any]) -> None:
         super().__init__()
-        constructor = _find(name)
+        constructor = find(name)
         given = plain(arguments)
         _check_arguments(name, constructor, given)
         # The package prints its arguments.
@@ -62,7 +61,7 @@ class NeuralOperatorModel(nn.Module):
         return out
 
 
-def _find(name: str) -> Any:
+def find(name: str) -> Any:
     """The class of that name, with the package imported here, where it is first needed."""
     if name not in NAMES:
         raise ValueError(f"name must be one of {NAMES}, got {name!r}")
@@ -97,76 +96,3 @@ def _check_arguments(name: str, constructor: type, arguments: Mapping[str, Any])
 
 def _drop_metadata(module: nn.Module, state: dict[str, Any], prefix: str, local_metadata: Any) -> None:
     state.pop("_metadata", None)
-
-
-def fno_from_neuraloperator(model: Any) -> FNO:
-    """Our `FNO` with the weights of a `neuralop.models.FNO`: the same map on even grids of more than `n_modes` points.
-
-    It must be of the default architecture without positional embedding. Its `n` modes on an axis are the wavenumbers
-    `-n/2 .. n/2 - 1`, and `0 .. n/2` on the last; ours are symmetric, with zero weights at `n/2` on the leading axes.
-    """
-    state = model.state_dict()
-    _check_architecture(model)
-    weights = [conv.weight.to_tensor().detach() for conv in model.fno_blocks.convs]
-    kept = weights[0].shape[2:]
-    fno = FNO(
-        model.in_channels,
-        model.out_channels,
-        width=model.hidden_channels,
-        modes=(*(n // 2 for n in kept[:-1]), kept[-1] - 1),
-        depth=model.n_layers,
-        expansion=state["fno_blocks.channel_mlp.0.fcs.0.weight"].shape[0] / model.hidden_channels,
-        ratio=state["lifting.fcs.0.weight"].shape[0] // model.hidden_channels,
-    )
-    copied = {**_mlp(state, "lifting", "lift"), **_mlp(state, "projection", "project")}
-    for index, weight in enumerate(weights):
-        block, theirs = f"blocks.{index}", "fno_blocks"
-        copied |= _mlp(state, f"{theirs}.channel_mlp.{index}", f"{block}.mlp")
-        copied[f"{block}.spectral.weight"] = _symmetric(weight)
-        copied[f"{block}.spectral.bias"] = state[f"{theirs}.convs.{index}.bias"].flatten()
-        copied[f"{block}.local.weight"] = state[f"{theirs}.fno_skips.{index}.conv.weight"].squeeze(-1)
-        copied[f"{block}.gate"] = state[f"{theirs}.channel_mlp_skips.{index}.weight"].flatten()
-    fno.load_state_dict(copied)
-    return fno.to(copied["blocks.0.gate"])
-
-
-def _mlp(state: dict[str, Tensor], theirs: str, ours: str) -> dict[str, Tensor]:
-    """A two-layer pointwise network under our names."""
-    names = {f"{ours}.{2 * layer}": f"{theirs}.fcs.{layer}" for layer in (0, 1)}
-    weights = {f"{to}.weight": state[f"{source}.weight"].squeeze(-1) for to, source in names.items()}
-    return weights | {f"{to}.bias": state[f"{source}.bias"] for to, source in names.items()}
-
-
-def _symmetric(weight: Tensor) -> Tensor:
-    """Complex `[in, out, *k]`, leading wavenumbers `-n/2 .. n/2 - 1`, as real `[*k, in, out, 2]` in our order."""
-    for axis in range(2, weight.ndim - 1):
-        n = weight.shape[axis]
-        if n % 2 == 0:
-            weight = torch.cat([weight, torch.zeros_like(weight.narrow(axis, 0, 1))], dim=axis)
-        weight = weight.roll(-(n // 2), dims=axis)
-    return torch.view_as_real(weight.movedim((0, 1), (-2, -1)).contiguous())
-
-
-DEFAULTS = {
-    "positional_embedding": None,
-    "domain_padding": None,
-    "complex_data": False,
-    "separable": False,
-    "preactivation": False,
-    "resolution_scaling_factor": None,
-    "fno_skip": ("linear",),
-    "channel_mlp_skip": ("soft-gating",),
-}
-BLOCK_DEFAULTS = {"norm": None, "stabilizer": None, "use_channel_mlp": True}
-
-
-def _check_architecture(model: Any) -> None:
-    """Refuse what `FNO` has no formula for."""
-    found = {name: getattr(model, name) for name in DEFAULTS} | {
-        name: getattr(model.fno_blocks, name) for name in BLOCK_DEFAULTS
-    }
-    different = {name: value for name, value in found.items() if value != (DEFAULTS | BLOCK_DEFAULTS)[name]}
-    if different:
-        raise ValueError(
-            f"only neuraloperator's default FNO without positional embedding converts, this has {different}"
-        )

@@ -8,7 +8,7 @@ import torch
 from rollwave.kernels import truncated_irfft, truncated_rfft
 from rollwave.operators import FNO
 from rollwave.operators.fno import SpectralConv
-from rollwave.operators.neuraloperator import fno_from_neuraloperator
+from rollwave.operators.neuraloperator_weights import fno_from_neuraloperator, fno_to_neuraloperator
 
 
 def theirs(**arguments: Any) -> Any:
@@ -61,6 +61,20 @@ def test_it_agrees_with_neuraloperator_in_values_and_gradients(
         given = gradient * (converted[name] != 0) if name.endswith("spectral.weight") else gradient
         # Against float64 either side has an error of up to 1e-6.
         assert (given - converted[name]).norm() < 4e-6 * converted[name].norm(), name
+
+
+@pytest.mark.parametrize(("points", "modes"), [((20,), (8,)), ((12, 14), (3, 5)), ((10, 12, 9), (2, 3, 3))])
+def test_weights_written_for_neuraloperator_are_the_same_map_and_come_back_the_same(
+    points: tuple[int, ...], modes: tuple[int, ...]
+) -> None:
+    ours = FNO(2, 3, width=6, modes=modes, depth=2, expansion=0.5, ratio=3)
+    for parameter in ours.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    written, u = fno_to_neuraloperator(ours), torch.randn(2, 2, *points)
+    y, expected = written(u), ours(u)
+    assert (y - expected).norm() < 2e-6 * expected.norm()
+    back = fno_from_neuraloperator(written).state_dict()
+    assert all(torch.equal(value, back[name]) for name, value in ours.state_dict().items())
 
 
 @pytest.mark.parametrize(
