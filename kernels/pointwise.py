@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from .differentiation import differentiable, gradients_of, wants_gelu, without_autocast
 
 # Numbers of a field that are worked on together: what belongs to them fits into a second-level cache.
-PIECE = 2**16
+PIECE = 2**18
 
 
 def pointwise(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from rollwave.kernels import pointwise, pointwise_mlp
 
 # Bytes of a hidden field, of which a layer touches some ten; measured on cores with 1 MiB of second-level cache.
-PART = 2**22
+PART = 2**21
 CONVOLUTIONS: Sequence[type[nn.Conv1d] | type[nn.Conv2d] | type[nn.Conv3d]] = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 

@@ -82,7 +82,7 @@ def test_a_pointwise_network_is_its_parts_with_derivatives_of_both_orders(gated:
 def test_many_rows_in_pieces_are_the_rows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     tensors = numbers(3, 5, 11), numbers(4, 5), numbers(4), numbers(2, 4), numbers(2)
     found = []
-    for piece in (2**16, 20):
+    for piece in (2**18, 20):
         monkeypatch.setattr(sys.modules["rollwave.kernels.pointwise"], "PIECE", piece)
         y = pointwise_mlp(*tensors)
         found.append((y, *torch.autograd.grad(y.square().sum(), tensors)))
