@@ -116,4 +116,5 @@ class FNO(nn.Module):
         v = self.lift(u)
         for index, block in enumerate(self.blocks, start=1):
             v = block(v, last=index == len(self.blocks))
-        return self.project(v)
+        # Inside, channels may lie last in memory.
+        return self.project(v).contiguous()

@@ -111,3 +111,8 @@ def test_a_spectral_layer_starts_by_keeping_the_variance(points: tuple[int, ...]
     v = truncated_irfft(truncated_rfft(torch.randn(64, 96, *points), modes), points)
     gain = layer(v).square().mean() / v.square().mean()
     assert gain.item() == pytest.approx(1.0, abs=0.06)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_what_comes_out_lies_in_memory_as_what_went_in(batch: int) -> None:
+    assert FNO(2, 3, width=4, modes=(2, 2))(torch.randn(batch, 2, 6, 7)).is_contiguous()
