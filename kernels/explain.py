@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import torch
 
-from .choice import DFT_LIMIT, TRITON_LIMIT, choose
+from .choice import DFT_LIMIT, choose
 
 
 def explain(batch: int, channels: int, points: Sequence[int], modes: Sequence[int], device: str | None = None) -> str:
@@ -19,7 +19,7 @@ def explain(batch: int, channels: int, points: Sequence[int], modes: Sequence[in
     Without a device it is the card, where there is one.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    choice = choose(torch.device(device), torch.float32, modes)
+    choice = choose(torch.device(device), modes)
     grid, kept = math.prod(points), (modes[-1] + 1) * math.prod(2 * K + 1 for K in modes[:-1])
     field, weights = 4 * batch * channels * grid, 8 * kept * channels**2
     fast = 2 * 2.5 * batch * channels * grid * math.log2(max(grid, 2))
@@ -32,7 +32,7 @@ def explain(batch: int, channels: int, points: Sequence[int], modes: Sequence[in
         f"{8 * batch * channels * kept / 2**20:.3g} MiB; least traffic (field in, weights in, field out) "
         f"{(2 * field + weights) / 2**20:.3g} MiB",
         f"table: matrices up to {DFT_LIMIT['cpu']} wavenumbers an axis on a cpu and {DFT_LIMIT['cuda']} on cuda, "
-        f"Triton on cuda up to {TRITON_LIMIT}, fast transforms elsewhere; backend= and ROLLWAVE_BACKEND override it",
+        "fast transforms elsewhere; backend= and ROLLWAVE_BACKEND override it, also for Triton, not yet run on a card",
     ]
     return "\n".join(lines)
 

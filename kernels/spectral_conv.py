@@ -64,7 +64,7 @@ def spectral_conv(
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     gelu = wants_gelu(act)
     dtype = torch.promote_types(torch.promote_types(x.dtype, weight.dtype), torch.float32)
-    chosen = choose(x.device, dtype, modes, backend).backend
+    chosen = choose(x.device, modes, backend).backend
     with torch.autocast(x.device.type, enabled=False):
         bias, skip = (t if t is None else t.to(dtype) for t in (bias, skip))
         y = _block(chosen, precision)(x.to(dtype), weight.to(dtype), modes, bias, skip, gelu, points)

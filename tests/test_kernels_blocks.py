@@ -128,14 +128,17 @@ def test_a_network_takes_samples_in_parts_without_changing_the_map() -> None:
 
 def test_the_choice_follows_the_table_and_may_be_overridden(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
-    assert choose(cpu, torch.float32, (32, 4)).backend == "dft"
-    assert choose(cpu, torch.float32, (4, 33)).backend == "fft"
-    assert choose(torch.device("meta"), torch.float32, (4,)).backend == "fft"
+    assert choose(cpu, (32, 4)).backend == "dft"
+    assert choose(cpu, (4, 33)).backend == "fft"
+    assert choose(torch.device("meta"), (4,)).backend == "fft"
+    # What has never run on a card is not what a card gets unasked.
+    assert choose(torch.device("cuda"), (4,)).backend == "dft"
+    assert choose(torch.device("cuda"), (4,), "triton").backend == "triton"
     monkeypatch.setenv("ROLLWAVE_BACKEND", "fft")
-    assert choose(cpu, torch.float32, (4,)).backend == "fft"
-    assert choose(cpu, torch.float32, (4,), "dft").backend == "dft"
+    assert choose(cpu, (4,)).backend == "fft"
+    assert choose(cpu, (4,), "dft").backend == "dft"
     with pytest.raises(ValueError, match="backend must be auto or one of dft, fft, triton, got 'cufft'"):
-        choose(cpu, torch.float32, (4,), "cufft")
+        choose(cpu, (4,), "cufft")
 
 
 def test_the_explanation_names_the_choice_and_its_cost() -> None:
