@@ -36,7 +36,7 @@ from rollwave.datasets import Recipe, TrajectoryDataModule, ensure_dataset, open
 from rollwave.evaluation import evaluate  # noqa: E402
 from rollwave.kernels import keep_freed_memory  # noqa: E402
 from rollwave.operators import Emulator, EmulatorMetadata, Normalizer  # noqa: E402
-from rollwave.training import BestCheckpoint, ForecastTask, Objective, compile_network  # noqa: E402
+from rollwave.training import BestCheckpoint, ForecastTask, Objective, Regularizer, compile_network  # noqa: E402
 
 log = logging.getLogger("train")
 
@@ -63,6 +63,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     objective: Objective = instantiate(cfg.objective)
     data = open_data(cfg, objective)
     emulator = build_emulator(cfg, data)
+    regularizer = build_regularizer(cfg, data)
     if cfg.compile:
         compile_network(emulator)
     task = ForecastTask(
@@ -72,6 +73,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
         optimizer=instantiate(cfg.optimizer, _convert_="all"),
         schedule=instantiate(cfg.scheduler),
         horizon_metric=instantiate(cfg.horizon_metric),
+        regularizer=regularizer,
         ema_decay=cfg.ema_decay,
         seed=cfg.seed,
     )
@@ -120,6 +122,17 @@ def build_emulator(cfg: DictConfig, data: TrajectoryDataModule) -> Emulator:
         history=cfg.history,
         residual=cfg.residual,
     )
+
+
+def build_regularizer(cfg: DictConfig, data: TrajectoryDataModule) -> Regularizer | None:
+    """What is added to the objective; what its config leaves open comes from the data."""
+    if cfg.get("regularizer") is None:
+        return None
+    metadata = data.metadata
+    known = {"channels": len(metadata.channels), "dimensions": metadata.dimensions}
+    filled = {key: value for key, value in known.items() if key in cfg.regularizer and cfg.regularizer[key] is None}
+    regularizer: Regularizer = instantiate(cfg.regularizer, **filled, _convert_="all")
+    return regularizer
 
 
 def build_trainer(cfg: DictConfig) -> Trainer:

@@ -67,7 +67,17 @@ def test_every_experiment_trains_for_a_step(
     ("group", "choice"),
     [
         (group, path.stem)
-        for group in ("operator", "objective", "loss", "optimizer", "scheduler", "logger", "callbacks", "data")
+        for group in (
+            "operator",
+            "objective",
+            "regularizer",
+            "loss",
+            "optimizer",
+            "scheduler",
+            "logger",
+            "callbacks",
+            "data",
+        )
         for path in sorted((ROOT / "configs" / group).glob("*.yaml"))
     ],
 )

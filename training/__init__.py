@@ -10,6 +10,7 @@ from .noise import Noise
 from .objective import Loss, Objective
 from .one_step import OneStep
 from .pushforward import Pushforward
+from .regularizer import Regularizer
 from .schedules import Constant, Schedule, WarmupCosine
 from .task import ForecastTask
 from .unrolled import Unrolled
@@ -29,6 +30,7 @@ __all__ = [
     "Objective",
     "OneStep",
     "Pushforward",
+    "Regularizer",
     "RelativeH1",
     "RelativeL2",
     "Schedule",

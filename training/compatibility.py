@@ -1,9 +1,20 @@
 """Whether a checkpoint belongs to the run that wants to resume it."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_warn
+from torch import nn
+
+
+def recipe_of(thing: Any) -> dict[str, Any]:
+    """Class and fields of a frozen dataclass, or `config` of a module, as plain data."""
+    if isinstance(thing, nn.Module):
+        return {"name": type(thing).__name__, **thing.config}  # type: ignore[dict-item]
+    fields = dataclasses.asdict(thing) if dataclasses.is_dataclass(thing) and not isinstance(thing, type) else {}
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()}
+    return {"name": type(thing).__name__, **plain}
 
 
 def check_resumable(checkpoint: Mapping[str, Any], hyper_parameters: Mapping[str, Any]) -> None:

@@ -1,4 +1,3 @@
-import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,11 +11,12 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from rollwave.operators import Emulator
 
-from .compatibility import check_resumable
+from .compatibility import check_resumable, recipe_of
 from .draws import Draws
 from .ema import ExponentialAverage
 from .finite import FiniteWatch, NonFiniteLossError, first_non_finite, message
 from .objective import Loss, Objective
+from .regularizer import Regularizer
 from .schedules import Schedule
 from .sharding import gathered, shard
 from .validation import HorizonMetric, summarize, window_errors
@@ -36,6 +36,8 @@ class ForecastTask(LightningModule):
         optimizer: makes an optimiser from parameters.
         schedule: of the learning rate, by steps.
         horizon_metric: the number of steps for which a rollout stays good.
+        regularizer: what is added to the objective; it may have parameters of its own, which are trained too and do not
+            become part of the emulator.
         ema_decay: decay of the averaged weights, None for no average.
         seed: of all random numbers of the training steps.
     """
@@ -49,6 +51,7 @@ class ForecastTask(LightningModule):
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         schedule: Schedule,
         horizon_metric: HorizonMetric,
+        regularizer: Regularizer | None = None,
         ema_decay: float | None = None,
         seed: int = 0,
     ) -> None:
@@ -56,20 +59,25 @@ class ForecastTask(LightningModule):
         self.emulator = emulator
         self.objective, self.loss = objective, loss
         self.optimizer, self.schedule = optimizer, schedule
-        self.horizon_metric = horizon_metric
+        self.horizon_metric, self.regularizer = horizon_metric, regularizer
         self.ema_decay, self.seed = ema_decay, seed
         self.average: ExponentialAverage | None = None
         self._saved_average: tuple[dict[str, Tensor], int] | None = None
         self._trained: dict[str, Tensor] = {}
         self._watch = FiniteWatch()
         self._rows: list[Tensor] = []
+        self._steps = 1
         self._sharded = False
-        recipe = {"objective": _recipe(objective), "loss": _recipe(loss), "schedule": _recipe(schedule)}
+        recipe = {"objective": recipe_of(objective), "loss": recipe_of(loss), "schedule": recipe_of(schedule)}
+        if regularizer is not None:
+            recipe["regularizer"] = recipe_of(regularizer)
         self.save_hyperparameters({"emulator": emulator.config, **recipe, "ema_decay": ema_decay, "seed": seed})
 
     def configure_model(self) -> None:
         """Shard the network when the strategy has a mesh of processes for that."""
         if self.device_mesh is not None and not self._sharded:
+            if isinstance(self.regularizer, nn.Module):
+                raise ValueError("a regularizer with parameters cannot be sharded; use trainer=ddp")
             shard(self.emulator.network, self.device_mesh)
             self._sharded = True
 
@@ -79,7 +87,7 @@ class ForecastTask(LightningModule):
         except TypeError as error:
             given = getattr(self.optimizer, "keywords", {})
             raise ValueError(f"the optimizer does not take {given}: {error}; expected numbers") from error
-        total = int(self.trainer.estimated_stepping_batches)
+        self._steps = total = int(self.trainer.estimated_stepping_batches)
         scheduler = LambdaLR(optimizer, lambda step: self.schedule.factor(step, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
@@ -95,10 +103,16 @@ class ForecastTask(LightningModule):
         step = self.trainer.fit_loop.total_batch_idx
         draws = Draws(self.seed, step, self.global_rank, self.trainer.world_size)
         loss = self.objective(self.emulator, z, loss=self.loss, draws=draws).mean()
+        logged = {"train/loss": loss}
+        if self.regularizer is not None:
+            progress = self.global_step / self._steps
+            penalty = self.regularizer(self.emulator, z, draws=draws, progress=progress).mean()
+            logged["train/penalty"] = penalty
+            loss = loss + penalty
         self._watch.see(loss, step)
         if self._logs_now:
             self._check_finite()
-            self.log("train/loss", loss, prog_bar=True, sync_dist=True)
+            self.log_dict(logged, prog_bar=True, sync_dist=True)
             self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         return loss
 
@@ -183,10 +197,3 @@ class ForecastTask(LightningModule):
         first = self.trainer.strategy.reduce(-self._watch.first_bad.to(self.device), reduce_op="max")
         if torch.isfinite(first):
             raise NonFiniteLossError(message("the loss stopped being finite", int(-first)))
-
-
-def _recipe(thing: Any) -> dict[str, Any]:
-    """Class and fields of a frozen dataclass, as plain data."""
-    fields = dataclasses.asdict(thing) if dataclasses.is_dataclass(thing) and not isinstance(thing, type) else {}
-    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()}
-    return {"name": type(thing).__name__, **plain}
