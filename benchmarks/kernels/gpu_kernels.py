@@ -20,9 +20,10 @@ from .gpu_timing import replayed, sets_needed
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel, what it computes, and how its operands are made."""
+    """A kernel, its entry in the table of tiles, what it computes, and how its operands are made."""
 
     name: str
+    tiles: str
     call: Callable[..., Any]
     definition: Callable[..., Any]
     operands: Callable[[], tuple[Any, ...]]
@@ -63,36 +64,47 @@ def kernels(layer: Layer, device: torch.device) -> list[Kernel]:
     product, product_back = triton_product.product, triton_product.product_backward
     found = [
         Kernel(
-            "analysis", triton_analysis.transform, triton_analysis.transform_definition, lambda: (last_axis(), there)
+            "analysis",
+            "analysis",
+            triton_analysis.transform,
+            triton_analysis.transform_definition,
+            lambda: (last_axis(), there),
         ),
         Kernel(
             "analysis of g gelu'(z)",
+            "analysis_gelu",
             triton_analysis.transform,
             triton_analysis.transform_definition,
             lambda: (last_axis(), back, last_axis()),
         ),
-        Kernel("mix", triton_mix.mix, triton_mix.mix_definition, lambda: (coefficients(), weight())),
+        Kernel("mix", "mix", triton_mix.mix, triton_mix.mix_definition, lambda: (coefficients(), weight())),
         Kernel(
             "mix, adjoint",
+            "mix_adjoint",
             triton_mix_adjoint.mix_adjoint,
             triton_mix_adjoint.mix_adjoint_definition,
             lambda: (coefficients(), weight()),
         ),
         Kernel(
             "weight gradient",
+            "weight_gradient",
             gradients.weight_gradient,
             gradients.weight_gradient_definition,
             lambda: (coefficients(), coefficients()),
         ),
         Kernel(
             "synthesis + skip + bias + GELU",
+            "synthesis",
             partial(synthesise, **activated),
             partial(synthesised, **activated),
             lambda: (rows(), back, field(), random(C, C), random(C)),
         ),
-        Kernel("synthesis + skip", synthesise, synthesised, lambda: (rows(), there, field(), random(C, C).T)),
-        Kernel("synthesis", synthesise, synthesised, lambda: (rows(), back)),
         Kernel(
+            "synthesis + skip", "synthesis", synthesise, synthesised, lambda: (rows(), there, field(), random(C, C).T)
+        ),
+        Kernel("synthesis", "synthesis", synthesise, synthesised, lambda: (rows(), back)),
+        Kernel(
+            "product",
             "product",
             partial(product, gelu=True),
             partial(triton_product.product_definition, gelu=True),
@@ -100,18 +112,25 @@ def kernels(layer: Layer, device: torch.device) -> list[Kernel]:
         ),
         Kernel(
             "product, backward",
+            "product",
             partial(product_back, gelu=True),
             partial(triton_product.product_backward_definition, gelu=True),
             lambda: (rows(), back, field(), random(C, C), random(C), field()),
         ),
-        Kernel("solver stage", stages.stage, stages.stage_definition, stage),
+        Kernel("solver stage", "stage", stages.stage, stages.stage_definition, stage),
     ]
     if len(layer.points) > 1:
         first = analysis(layer.points[:1], (K,), like)[0]
         rest = columns // S * 2 * (K + 1)
         operands = lambda: (random(rest, S).T[None], first)  # noqa: E731
         found.append(
-            Kernel("analysis, leading axis", triton_analysis.transform, triton_analysis.transform_definition, operands)
+            Kernel(
+                "analysis, leading axis",
+                "analysis",
+                triton_analysis.transform,
+                triton_analysis.transform_definition,
+                operands,
+            )
         )
     return found
 
