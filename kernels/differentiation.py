@@ -7,20 +7,24 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.nn import functional as F
 
 
 def differentiable(*tensors: Tensor | None) -> bool:
     """Whether plain backward derivatives are wanted, which a gradient by hand gives: no forward mode, no transform of
     `torch.func`.
     """
-    given = [tensor for tensor in tensors if tensor is not None]
-    if not torch.is_grad_enabled() or not any(tensor.requires_grad for tensor in given):
-        return False
+    wanted = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
+    return wanted and not transformed(*tensors)
+
+
+def transformed(*tensors: Tensor | None) -> bool:
+    """Whether `torch.func` or forward mode is at work, which see into an operation."""
     if torch.compiler.is_compiling():
+        return False
+    if torch._C._are_functorch_transforms_active():
         return True
-    return not torch._C._are_functorch_transforms_active() and all(
-        forward_ad.unpack_dual(tensor).tangent is None for tensor in given
-    )
+    return any(tensor is not None and forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors)
 
 
 def without_autocast(backward: Callable[..., Any]) -> Callable[..., Any]:
@@ -32,6 +36,12 @@ def without_autocast(backward: Callable[..., Any]) -> Callable[..., Any]:
             return backward(ctx, gradient)
 
     return wrapped
+
+
+def activated(z: Tensor, *, keep: bool) -> Tensor:
+    """The GELU, in the memory of `z` unless that is to be kept."""
+    y: Tensor = F.gelu(z) if keep else torch.ops.aten.gelu_(z)
+    return y
 
 
 def gelu_backward(gradient: Tensor, z: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rollwave.kernels import spectral_conv, weight_shape
+from rollwave.kernels import fourier_layer, spectral_conv, weight_shape
 
 from .configurable import configurable
 from .layers import Pointwise, PointwiseMLP, in_parts
@@ -45,9 +45,17 @@ class FNOBlock(nn.Module):
         self.gate = nn.Parameter(torch.ones(width))
 
     def forward(self, v: Float[Tensor, "b c *space"], *, last: bool) -> Float[Tensor, "b c *space"]:
-        act = None if last else "gelu"
-        mixed = self.spectral(v, skip=self.local.weight, act=act)
-        return self.mlp(mixed, gate=self.gate, source=v, act=act)
+        first: Any = self.mlp[0]
+        second: Any = self.mlp[2]
+        return fourier_layer(
+            v,
+            self.spectral.modes,
+            spectral=(self.spectral.weight, self.spectral.bias),
+            skip=self.local.weight,
+            network=(first.weight, first.bias, second.weight, second.bias),
+            gate=self.gate,
+            act=None if last else "gelu",
+        )
 
 
 @configurable

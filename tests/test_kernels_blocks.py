@@ -1,7 +1,5 @@
 """Whole blocks: every formulation is the same map, with the same derivatives of every kind."""
 
-import sys
-
 import pytest
 import torch
 from torch import Tensor
@@ -77,17 +75,6 @@ def test_a_pointwise_network_is_its_parts_with_derivatives_of_both_orders(gated:
     torch.testing.assert_close(network(*tensors), expected, rtol=0, atol=1e-13)
     assert torch.autograd.gradcheck(network, tensors, check_forward_ad=True, fast_mode=True)
     assert torch.autograd.gradgradcheck(network, tensors, fast_mode=True)
-
-
-def test_many_rows_in_pieces_are_the_rows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    tensors = numbers(3, 5, 11), numbers(4, 5), numbers(4), numbers(2, 4), numbers(2)
-    found = []
-    for piece in (2**18, 20):
-        monkeypatch.setattr(sys.modules["rollwave.kernels.pointwise"], "PIECE", piece)
-        y = pointwise_mlp(*tensors)
-        found.append((y, *torch.autograd.grad(y.square().sum(), tensors)))
-    for whole, parts in zip(*found, strict=True):
-        torch.testing.assert_close(whole, parts, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(("points", "modes"), GRIDS)
