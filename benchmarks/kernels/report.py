@@ -7,6 +7,7 @@ from typing import Any
 from speed.words import bracketed, section
 
 from .report_gpu import predicted, tables
+from .time_to_error_page import training
 
 HEAD = """# Kernels
 
@@ -26,8 +27,9 @@ faster. `met` and `missed` are said of the median."""
 
 def page(results: Path) -> str:
     """The whole page."""
-    cpu, card = (read(results / f"{name}.json") for name in ("training_step_cpu", "kernels_gpu"))
-    return "\n\n".join([HEAD, *on_a_cpu(cpu), on_a_card(card)]) + "\n"
+    names = ("training_step_cpu", "time_to_error", "kernels_gpu")
+    cpu, errors, card = (read(results / f"{name}.json") for name in names)
+    return "\n\n".join([HEAD, *on_a_cpu(cpu), *training(errors), on_a_card(card)]) + "\n"
 
 
 def read(path: Path) -> dict[str, Any] | None:
