@@ -19,6 +19,7 @@ import sys
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 # The checkout's `datasets` and `kernels` would shadow other distributions of those names.
 ROOT = Path(__file__).resolve().parent
@@ -32,10 +33,10 @@ from lightning.pytorch.loggers import WandbLogger  # noqa: E402
 from omegaconf import DictConfig, OmegaConf  # noqa: E402
 
 from rollwave.commands import command  # noqa: E402
-from rollwave.datasets import Recipe, TrajectoryDataModule, ensure_dataset, open_source  # noqa: E402
+from rollwave.datasets import Recipe, TrajectoryDataModule, ensure_dataset, flow, open_source, parameters_of  # noqa: E402
 from rollwave.evaluation import evaluate  # noqa: E402
 from rollwave.kernels import keep_freed_memory  # noqa: E402
-from rollwave.operators import Emulator, EmulatorMetadata, Normalizer  # noqa: E402
+from rollwave.operators import Conditioned, Emulator, EmulatorMetadata, Normalizer  # noqa: E402
 from rollwave.training import BestCheckpoint, ForecastTask, Objective, Regularizer, compile_network  # noqa: E402
 
 log = logging.getLogger("train")
@@ -74,6 +75,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
         schedule=instantiate(cfg.scheduler),
         horizon_metric=instantiate(cfg.horizon_metric),
         regularizer=regularizer,
+        augmentation=for_equation(cfg.get("augmentation"), data),
         ema_decay=cfg.ema_decay,
         seed=cfg.seed,
     )
@@ -95,7 +97,10 @@ def open_data(cfg: DictConfig, objective: Objective) -> TrajectoryDataModule:
     """The dataset, generated first if it is not there, in windows as long as the objective needs."""
     if Path(cfg.data.folder) == Path(cfg.paths.data) / cfg.dataset.name:
         ensure_dataset(Recipe.from_dict(OmegaConf.to_container(cfg.dataset, resolve=True)), cfg.paths.data)
-    data: TrajectoryDataModule = instantiate(cfg.data, history=cfg.history, horizon=objective.horizon, seed=cfg.seed)
+    told = list((cfg.get("conditions") or {}).get("parameters") or {})
+    data: TrajectoryDataModule = instantiate(
+        cfg.data, history=cfg.history, horizon=objective.horizon, seed=cfg.seed, parameters=told, _convert_="all"
+    )
     data.setup("fit")
     return data
 
@@ -108,6 +113,9 @@ def build_emulator(cfg: DictConfig, data: TrajectoryDataModule) -> Emulator:
     if "dimensions" in cfg.operator and cfg.operator.dimensions is None:
         shape["dimensions"] = metadata.dimensions
     network = instantiate(cfg.operator, **shape, _convert_="all")
+    conditions = None if cfg.get("conditions") is None else instantiate(cfg.conditions, _convert_="all")
+    if conditions is not None:
+        network = Conditioned(network, conditions=conditions.count)
     return Emulator(
         network,
         normalizer=Normalizer(statistics.mean, statistics.std, statistics.delta_std, statistics.low, statistics.high),
@@ -121,7 +129,15 @@ def build_emulator(cfg: DictConfig, data: TrajectoryDataModule) -> Emulator:
         ),
         history=cfg.history,
         residual=cfg.residual,
+        symmetry=for_equation(cfg.get("symmetry"), data),
+        conserve=for_equation(cfg.get("conserve"), data),
+        conditions=conditions,
     )
+
+
+def for_equation(configured: DictConfig | None, data: TrajectoryDataModule) -> Any:
+    """What is configured, made for the equation of the data, which must allow it; None for nothing."""
+    return None if configured is None else instantiate(configured, _partial_=True, _convert_="all")(data.metadata)
 
 
 def build_regularizer(cfg: DictConfig, data: TrajectoryDataModule) -> Regularizer | None:
@@ -130,7 +146,13 @@ def build_regularizer(cfg: DictConfig, data: TrajectoryDataModule) -> Regularize
         return None
     metadata = data.metadata
     known = {"channels": len(metadata.channels), "dimensions": metadata.dimensions}
-    filled = {key: value for key, value in known.items() if key in cfg.regularizer and cfg.regularizer[key] is None}
+    filled: dict[str, Any] = {
+        key: value for key, value in known.items() if key in cfg.regularizer and cfg.regularizer[key] is None
+    }
+    if "flow" in cfg.regularizer and cfg.regularizer.flow is None:
+        if data.others:
+            raise ValueError(f"the flow of one dataset is not that of the others, {list(data.others)}; train on one")
+        filled["flow"] = flow(data.folder, time_stride=data.time_stride)
     regularizer: Regularizer = instantiate(cfg.regularizer, **filled, _convert_="all")
     return regularizer
 
@@ -206,7 +228,10 @@ def report(emulator: Emulator, cfg: DictConfig) -> None:
         log.warning("%s has no test split, so there is no report", cfg.data.folder)
         return
     again = f"python evaluate.py checkpoint={os.path.relpath(cfg.folder)} dataset={cfg.dataset.name}"
-    measured = evaluate(emulator, cfg.data.folder, output=cfg.folder, command=again)
+    told = () if emulator.conditions is None else tuple(emulator.conditions.ranges)
+    parameters = dict(zip(told, parameters_of(open_source(cfg.data.folder).metadata, told), strict=True))
+    with emulator.given(parameters):
+        measured = evaluate(emulator, cfg.data.folder, output=cfg.folder, command=again)
     scalars = measured["candidates"]["model"]["scalars"]
     time = scalars["valid_prediction_time"]["median"]
     lyapunov = scalars.get("valid_prediction_time_lyapunov", {}).get("median")

@@ -6,11 +6,14 @@ from .blocks import GenerationError
 from .certificate import Certificate, CertificateError, certify_recipe
 from .certificate_recipe import CertificateRecipe
 from .files import DatasetError
+from .flow import flow
 from .generation import ensure_dataset
 from .metadata import DatasetMetadata, Statistics
+from .mixture import Mixture, parameters_of
 from .open_source import open_source
 from .recipe import Recipe, load_recipe
 from .statistics import compute_statistics
+from .structure import conserved_channels, equation_of, is_symmetry
 from .trajectory_dataset import TrajectoryDataset
 from .verify import Check, verify_dataset
 
@@ -22,15 +25,21 @@ __all__ = [
     "DatasetError",
     "DatasetMetadata",
     "GenerationError",
+    "Mixture",
     "Recipe",
     "Statistics",
     "TrajectoryDataModule",
     "TrajectoryDataset",
     "certify_recipe",
     "compute_statistics",
+    "conserved_channels",
     "ensure_dataset",
+    "equation_of",
+    "flow",
+    "is_symmetry",
     "load_recipe",
     "open_source",
+    "parameters_of",
     "verify_dataset",
 ]
 

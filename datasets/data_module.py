@@ -1,14 +1,14 @@
 """Windows of a dataset as batches, for one process or many."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxtyping import Float
 from lightning import LightningDataModule
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from .metadata import DatasetMetadata, Statistics
+from .mixture import Mixture
 from .sampler import GlobalBatchSampler, ResumableLoader, evaluation_batches
 from .trajectory_dataset import TrajectoryDataset, WindowError
 
@@ -30,6 +30,8 @@ class TrajectoryDataModule(LightningDataModule):
         time_stride: stored frames from one frame of a window to the next.
         workers: processes that read ahead.
         seed: of the order of the training windows.
+        others: folders of further datasets of the same equation, which are read as one with the first.
+        parameters: names of coefficients of the equation. With any, a window is a pair `(window, coefficients [p])`.
     """
 
     def __init__(
@@ -43,8 +45,13 @@ class TrajectoryDataModule(LightningDataModule):
         time_stride: int = 1,
         workers: int = 0,
         seed: int = 0,
+        others: Sequence[str | Path] = (),
+        parameters: Sequence[str] = (),
     ) -> None:
         super().__init__()
+        if others and not parameters:
+            raise ValueError(f"others {list(others)} need parameters that tell the datasets apart; set conditions")
+        self.others, self.parameters = tuple(others), tuple(parameters)
         self.folder = Path(folder)
         self.history = history
         self.horizon = horizon
@@ -55,7 +62,7 @@ class TrajectoryDataModule(LightningDataModule):
         self.seed = seed
         self.metadata: DatasetMetadata
         self.statistics: Statistics
-        self._splits: dict[str, TrajectoryDataset] = {}
+        self._splits: dict[str, TrajectoryDataset | Mixture] = {}
         self._training_loader: ResumableLoader | None = None
         self._resumed: dict[str, int] = {}
 
@@ -66,16 +73,21 @@ class TrajectoryDataModule(LightningDataModule):
         wanted = {"test": ["test"], "validate": ["valid"]}.get(stage or "fit", ["train", "valid"])
         for split in wanted:
             if split not in self._splits:
-                self._splits[split] = self._open(split)
+                self._splits[split] = self._open_all(split)
         dataset = self._splits[wanted[0]]
         self.metadata, self.statistics = dataset.metadata, dataset.statistics
 
-    def _open(self, split: str) -> TrajectoryDataset:
+    def _open_all(self, split: str) -> TrajectoryDataset | Mixture:
+        if not self.parameters:
+            return self._open(self.folder, split)
+        return Mixture([self._open(folder, split) for folder in (self.folder, *self.others)], self.parameters)
+
+    def _open(self, folder: str | Path, split: str) -> TrajectoryDataset:
         long = self.validation_steps
         frames, stride = (self.history + self.horizon, 1) if split == "train" else (self.history + long, long)
         try:
             return TrajectoryDataset(
-                self.folder, split, frames=frames, time_stride=self.time_stride, window_stride=stride * self.time_stride
+                folder, split, frames=frames, time_stride=self.time_stride, window_stride=stride * self.time_stride
             )
         except WindowError as error:
             knobs = "history or the objective's steps" if split == "train" else f"data.validation_steps = {long}"
@@ -129,14 +141,14 @@ class TrajectoryDataModule(LightningDataModule):
         }
 
 
-class _Indexed(Dataset[tuple[int, Tensor]]):
+class _Indexed(Dataset[tuple[int, Any]]):
     """A dataset's windows with their indices."""
 
-    def __init__(self, dataset: TrajectoryDataset) -> None:
+    def __init__(self, dataset: TrajectoryDataset | Mixture) -> None:
         self.dataset = dataset
 
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, index: int) -> tuple[int, Float[Tensor, "t c *space"]]:
+    def __getitem__(self, index: int) -> tuple[int, Any]:
         return index, self.dataset[index]

@@ -1,17 +1,24 @@
-import warnings
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from . import pretrained
+from .agreement import as_history, check_data, check_network
+from .conditions import Conditions
 from .configurable import build, plain
+from .conservation import Conserve
+from .galilean import Galilean
 from .metadata import EmulatorMetadata
 from .normalizer import Normalizer
 from .rollout import rollout
+
+REQUIRED = {"network", "normalizer", "metadata", "history", "residual"}
+STRUCTURE = ("symmetry", "conserve", "conditions")
 
 
 class Emulator(nn.Module):
@@ -21,14 +28,18 @@ class Emulator(nn.Module):
 
     and `z_{n+1} = network(..)` without the residual form. The network sees the `history` frames as channels, oldest
     frame first, and gives one frame; in residual form its output is a change of unit variance. Frames are `interval`
-    apart, on the grid of the metadata or on any other that the network takes.
+    apart, on the grid of the metadata or on any other that the network takes. Structure around that step costs next to
+    nothing and holds for every network. That the equation has it is the caller's claim, which `train.py` checks.
 
     Args:
-        network: `[b, h * c, *space] -> [b, c, *space]`.
+        network: `[b, h * c + k, *space] -> [b, c, *space]`, with `k` channels of conditions, if any, the last ones.
         normalizer: the training data's statistics.
         metadata: what the emulator is trained on.
         history: `h`, the number of frames that a step sees.
         residual: whether the network gives the change or the next state.
+        symmetry: the frame of reference in which the step is taken.
+        conserve: what a frame holds of what the frame before it held.
+        conditions: what the network sees besides the fields: coefficients of the equation, the lead time.
     """
 
     def __init__(
@@ -39,23 +50,22 @@ class Emulator(nn.Module):
         metadata: EmulatorMetadata,
         history: int = 1,
         residual: bool = True,
+        symmetry: Galilean | None = None,
+        conserve: Conserve | None = None,
+        conditions: Conditions | None = None,
     ) -> None:
         super().__init__()
         if history < 1:
             raise ValueError(f"history must be at least 1, got {history}")
-        channels = len(metadata.channels)
-        if normalizer.channels != channels:
-            raise ValueError(
-                f"the normalizer has {normalizer.channels} channels, the metadata {channels}: {metadata.channels}"
-            )
-        for name, needed in (("in_channels", history * channels), ("out_channels", channels)):
-            given = getattr(network, "config", {}).get(name, needed)
-            if given != needed:
-                raise ValueError(
-                    f"{history} frames of {channels} channels need {name} = {needed}, got a network of {given}"
-                )
+        told = 0 if conditions is None else conditions.count
+        check_network(network, normalizer, metadata, history=history, told=told)
+        for part in (symmetry, conserve):
+            if part is not None:
+                part.check(metadata.channels, metadata.dimensions)
         self.network, self.normalizer, self.metadata = network, normalizer, metadata
         self.history, self.residual = history, residual
+        self.symmetry, self.conserve, self.conditions = symmetry, conserve, conditions
+        self._given: Tensor | None = None
 
     @property
     def config(self) -> dict[str, Any]:
@@ -70,19 +80,23 @@ class Emulator(nn.Module):
             "metadata": self.metadata.to_dict(),
             "history": self.history,
             "residual": self.residual,
+            **{name: plain(part) for name in STRUCTURE if (part := getattr(self, name)) is not None},
         }
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Emulator":
-        legal = {"network", "normalizer", "metadata", "history", "residual"}
-        if set(config) != legal:
-            raise ValueError(f"an emulator's config holds {sorted(legal)}, got {sorted(config)}")
+        if not REQUIRED <= set(config) <= REQUIRED | set(STRUCTURE):
+            raise ValueError(
+                f"an emulator's config holds {sorted(REQUIRED)} and may hold {list(STRUCTURE)}, got {sorted(config)}"
+            )
+        structure: dict[str, Any] = {name: build(config[name]) for name in STRUCTURE if config.get(name) is not None}
         return cls(
             build(config["network"]),
             normalizer=Normalizer(**config["normalizer"]),
             metadata=EmulatorMetadata.from_dict(config["metadata"]),
             history=config["history"],
             residual=config["residual"],
+            **structure,
         )
 
     def encode(self, u: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
@@ -93,14 +107,59 @@ class Emulator(nn.Module):
         """Normalised to physical units, `[..., c, *space]` with any leading axes."""
         return self.normalizer.decode(z, self.metadata.dimensions)
 
-    def advance(self, z: Float[Tensor, "b h c *space"]) -> Float[Tensor, "b c *space"]:
-        """The next normalised frame after `history` normalised frames: the map that training sees."""
-        y: Tensor = self.network(z.flatten(1, 2))
+    def advance(
+        self, z: Float[Tensor, "b h c *space"], *, lead: int | Int[Tensor, " b"] = 1
+    ) -> Float[Tensor, "b c *space"]:
+        """The normalised frame `lead` intervals after `history` normalised frames: the map that training sees.
+
+        A lead time other than 1 needs `conditions` that take it; with `parameters` there, see `given`.
+        """
+        if self.symmetry is None and self.conserve is None:
+            return self._step(z, lead)
+        u, step = self.decode(z), lambda v: self.decode(self._step(self.encode(v), lead))
+        if self.symmetry is None:
+            frame = step(u)
+        else:
+            interval, lengths = self.metadata.interval, self.metadata.lengths
+            frame = self.symmetry(step, u, interval=interval, lengths=lengths, lead=lead)
+        if self.conserve is not None:
+            frame = self.conserve(frame, u[:, -1], channels=self.metadata.channels)
+        return self.encode(frame)
+
+    def _step(self, z: Float[Tensor, "b h c *space"], lead: int | Int[Tensor, " b"]) -> Float[Tensor, "b c *space"]:
+        """`advance` without symmetry and conservation."""
+        seen = z.flatten(1, 2)
+        if self.conditions is not None:
+            seen = torch.cat([seen, self.conditions(seen, self._given, lead)], dim=1)
+        if self.longest_lead == 1 and not (isinstance(lead, int) and lead == 1):
+            raise ValueError("this emulator takes single steps, lead = 1; conditions with a longer lead take others")
+        y: Tensor = self.network(seen)
         if not self.residual:
             return y
         return z[:, -1] + y * self.normalizer.spread(
             self.normalizer.delta_std / self.normalizer.std, self.metadata.dimensions
         )
+
+    @property
+    def longest_lead(self) -> int:
+        """The longest lead time of a step, in intervals."""
+        return 1 if self.conditions is None else self.conditions.lead
+
+    @contextlib.contextmanager
+    def given(self, parameters: Mapping[str, float | Tensor] | None) -> Iterator[None]:
+        """Within it, steps are those of the equation with these coefficients, one number for all samples or one for
+        each; None leaves things as they are. A batch that holds each sample `r` times, one after the other, shares its
+        number.
+        """
+        before = self._given
+        if parameters:
+            if self.conditions is None:
+                raise ValueError(f"this emulator takes no parameters, got {sorted(parameters)}")
+            self._given = self.conditions.table(parameters).to(self.normalizer.mean)
+        try:
+            yield
+        finally:
+            self._given = before
 
     def forward(self, u: Float[Tensor, "b h c *space"]) -> Float[Tensor, "b c *space"]:
         """The next frame, in physical units."""
@@ -114,7 +173,13 @@ class Emulator(nn.Module):
             z = torch.cat([z[:, 1:], frames[-1][:, None]], dim=1)
         return torch.stack(frames, dim=1)
 
-    def rollout(self, u_history: Float[Tensor, "b h c *space"], steps: int) -> Float[Tensor, "b t c *space"]:
+    def rollout(
+        self,
+        u_history: Float[Tensor, "b h c *space"],
+        steps: int,
+        *,
+        parameters: Mapping[str, float | Tensor] | None = None,
+    ) -> Float[Tensor, "b t c *space"]:
         """`steps` frames in physical units, without gradient, in evaluation mode, on the emulator's device.
 
         Warns once, naming step, sample and channel, when a state leaves the range of the training data by more than a
@@ -124,21 +189,14 @@ class Emulator(nn.Module):
         Args:
             u_history: the last `history` frames, oldest first; `[b, c, *space]` if the history is a single frame.
             steps: number of frames to compute.
+            parameters: coefficients of the equation, for an emulator that is conditioned on them; see `given`.
         """
-        return rollout(self, self.as_history(u_history), steps)
+        with self.given(parameters):
+            return rollout(self, self.as_history(u_history), steps)
 
     def as_history(self, u: Tensor) -> Tensor:
         """`u` as `[b, h, c, *space]` in the emulator's precision and place, or an error that says what was expected."""
-        dimensions, channels = self.metadata.dimensions, len(self.metadata.channels)
-        if self.history == 1 and u.ndim == dimensions + 2:
-            u = u[:, None]
-        if u.ndim != dimensions + 3 or u.shape[1] != self.history or u.shape[2] != channels:
-            raise ValueError(
-                f"expected [batch, history = {self.history}, channel = {channels}, {dimensions} space axes], channels "
-                f"{self.metadata.channels}, "
-                f"got {tuple(u.shape)}"
-            )
-        return u.to(self.normalizer.mean)
+        return as_history(u, self.metadata, self.history).to(self.normalizer.mean)
 
     def check_compatible(
         self,
@@ -153,22 +211,14 @@ class Emulator(nn.Module):
 
         A network sees points, not lengths: on a box of another length it is another map. None where that is unknown.
         """
-        for name, ours, theirs in (
-            ("equation", self.metadata.equation, equation),
-            ("channels", self.metadata.channels, tuple(channels)),
-        ):
-            if ours != theirs:
-                raise ValueError(f"the emulator was trained on {name} {ours!r}, the data has {theirs!r}")
-        if abs(self.metadata.interval - interval) > 1e-6 * self.metadata.interval:
-            raise ValueError(f"the emulator steps by an interval of {self.metadata.interval}, the data by {interval}")
-        box, given = self.metadata.lengths, self.metadata.lengths if lengths is None else tuple(lengths)
-        if len(box) != len(given) or any(abs(a - b) > 1e-6 * a for a, b in zip(box, given, strict=True)):
-            raise ValueError(f"the emulator was trained on a box of lengths {box}, the data has {given}")
-        if data_hash and self.metadata.data_hash and data_hash != self.metadata.data_hash:
-            warnings.warn(
-                f"data_hash: the emulator was trained on {self.metadata.data_hash}, this data set is {data_hash}",
-                stacklevel=2,
-            )
+        check_data(
+            self.metadata,
+            equation=equation,
+            channels=channels,
+            interval=interval,
+            lengths=lengths,
+            data_hash=data_hash,
+        )
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `model.safetensors`, `config.json` and a card; an interrupted save leaves the old emulator valid."""

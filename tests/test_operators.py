@@ -15,12 +15,37 @@ from rollwave.operators.configurable import build
 
 CONFIGS = sorted((Path(__file__).resolve().parent.parent / "configs" / "operator").glob("*.yaml"))
 # Shifts, in points, with which an operator's map commutes. The package's U-shaped model interpolates and claims none.
-SHIFTS = {"fno": 1, "dilated_resnet": 1, "unet": 8, "tfno": 1}
+SHIFTS = {"fno": 1, "dymixop": 1, "dilated_resnet": 1, "unet": 8, "tfno": 1}
 # Ours in every dimension, as recipes.
 OURS: dict[str, dict[str, Any]] = {
     "fno-1d": {"_target_": "rollwave.operators.FNO", "width": 6, "modes": [3], "depth": 2},
     "fno-2d": {"_target_": "rollwave.operators.FNO", "width": 6, "modes": [3, 4], "depth": 2},
     "fno-3d": {"_target_": "rollwave.operators.FNO", "width": 4, "modes": [2, 3, 2], "depth": 2},
+    "dymixop-1d": {"_target_": "rollwave.operators.DyMixOp", "width": 6, "modes": [3], "depth": 2},
+    "dymixop-2d": {"_target_": "rollwave.operators.DyMixOp", "width": 6, "modes": [3, 4], "depth": 2},
+    "dymixop-3d": {"_target_": "rollwave.operators.DyMixOp", "width": 4, "modes": [2, 3, 2], "depth": 1},
+    # Without the coordinates of the published one.
+    "dymixop_published-2d": {
+        "_target_": "rollwave.operators.DyMixOp",
+        "width": 6,
+        "modes": [3, 4],
+        "depth": 2,
+        "interaction": {
+            "_target_": "rollwave.operators.Interaction",
+            "stencils": [True, False],
+            "points": None,
+            "gelu": False,
+        },
+        "connection": {
+            "_target_": "rollwave.operators.Connection",
+            "gate": 6.0,
+            "shared": True,
+            "change": 0.02,
+            "offset": True,
+        },
+        "symmetric": False,
+        "gelu": False,
+    },
 }
 for d in (1, 2, 3):
     OURS[f"unet-{d}d"] = {"_target_": "rollwave.operators.UNet", "dimensions": d, "width": 8, "levels": 2}

@@ -42,6 +42,7 @@ def _decisive(emulator: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{f"operator.{key}": value for key, value in emulator["network"].items()},
         **{key: emulator[key] for key in ("history", "residual")},
+        **{key: emulator.get(key) for key in ("symmetry", "conserve", "conditions")},
         **{key: metadata[key] for key in ("equation", "channels", "interval")},
     }
 

@@ -39,6 +39,13 @@ class Draws:
         everyone = torch.randn(shape, generator=generator, device=z.device, dtype=z.dtype)
         return everyone[self.rank * len(z) : (self.rank + 1) * len(z)]
 
+    def rademacher_like(self, z: Tensor, *, stream: int = 0) -> Tensor:
+        """Random signs of the shape of `z [b, ..]`: this process's rows of the global batch's."""
+        generator = self.generator(z.device, stream=stream)
+        shape = (self.world_size * len(z), *z.shape[1:])
+        everyone = torch.randint(2, shape, generator=generator, device=z.device, dtype=torch.int8)
+        return everyone[self.rank * len(z) : (self.rank + 1) * len(z)].to(z.dtype).mul_(2).sub_(1)
+
     def integer(self, high: int, *, stream: int = 0) -> int:
         """One integer, uniform in `0, .., high - 1`, the same in every process."""
         return int(torch.randint(high, (1,), generator=self.generator(stream=stream)))

@@ -2,7 +2,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from lightning import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
@@ -11,11 +11,14 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from rollwave.operators import Emulator
 
+from .augmentation import Augmentation
 from .compatibility import check_resumable, recipe_of
+from .conditioning import prepared, split_batch
 from .draws import Draws
 from .ema import ExponentialAverage
 from .finite import FiniteWatch, NonFiniteLossError, first_non_finite, message
 from .objective import Loss, Objective
+from .optimizing import made_optimizer
 from .regularizer import Regularizer
 from .schedules import Schedule
 from .sharding import gathered, shard
@@ -38,6 +41,7 @@ class ForecastTask(LightningModule):
         horizon_metric: the number of steps for which a rollout stays good.
         regularizer: what is added to the objective; it may have parameters of its own, which are trained too and do not
             become part of the emulator.
+        augmentation: what is done to a training window before anything else sees it.
         ema_decay: decay of the averaged weights, None for no average.
         seed: of all random numbers of the training steps.
     """
@@ -52,6 +56,7 @@ class ForecastTask(LightningModule):
         schedule: Schedule,
         horizon_metric: HorizonMetric,
         regularizer: Regularizer | None = None,
+        augmentation: Augmentation | None = None,
         ema_decay: float | None = None,
         seed: int = 0,
     ) -> None:
@@ -59,7 +64,7 @@ class ForecastTask(LightningModule):
         self.emulator = emulator
         self.objective, self.loss = objective, loss
         self.optimizer, self.schedule = optimizer, schedule
-        self.horizon_metric, self.regularizer = horizon_metric, regularizer
+        self.horizon_metric, self.regularizer, self.augmentation = horizon_metric, regularizer, augmentation
         self.ema_decay, self.seed = ema_decay, seed
         self.average: ExponentialAverage | None = None
         self._saved_average: tuple[dict[str, Tensor], int] | None = None
@@ -68,9 +73,9 @@ class ForecastTask(LightningModule):
         self._rows: list[Tensor] = []
         self._steps = 1
         self._sharded = False
-        recipe = {"objective": recipe_of(objective), "loss": recipe_of(loss), "schedule": recipe_of(schedule)}
-        if regularizer is not None:
-            recipe["regularizer"] = recipe_of(regularizer)
+        parts = {"objective": objective, "loss": loss, "schedule": schedule}
+        parts |= {"regularizer": regularizer, "augmentation": augmentation}
+        recipe = {name: recipe_of(part) for name, part in parts.items() if part is not None}
         self.save_hyperparameters({"emulator": emulator.config, **recipe, "ema_decay": ema_decay, "seed": seed})
 
     def configure_model(self) -> None:
@@ -82,11 +87,7 @@ class ForecastTask(LightningModule):
             self._sharded = True
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        try:
-            optimizer = self.optimizer(self.parameters())
-        except TypeError as error:
-            given = getattr(self.optimizer, "keywords", {})
-            raise ValueError(f"the optimizer does not take {given}: {error}; expected numbers") from error
+        optimizer = made_optimizer(self.optimizer, self.parameters())
         self._steps = total = int(self.trainer.estimated_stepping_batches)
         scheduler = LambdaLR(optimizer, lambda step: self.schedule.factor(step, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
@@ -98,17 +99,18 @@ class ForecastTask(LightningModule):
             self.average = ExponentialAverage(self.emulator, decay=self.ema_decay)
             self._load_average()
 
-    def training_step(self, window: Float[Tensor, "b t c *space"], batch_idx: int) -> Tensor:
-        z = self.emulator.encode(window)
+    def training_step(self, batch: Tensor | list[Tensor], batch_idx: int) -> Tensor:
         step = self.trainer.fit_loop.total_batch_idx
         draws = Draws(self.seed, step, self.global_rank, self.trainer.world_size)
-        loss = self.objective(self.emulator, z, loss=self.loss, draws=draws).mean()
-        logged = {"train/loss": loss}
-        if self.regularizer is not None:
-            progress = self.global_step / self._steps
-            penalty = self.regularizer(self.emulator, z, draws=draws, progress=progress).mean()
-            logged["train/penalty"] = penalty
-            loss = loss + penalty
+        z, parameters = prepared(self.emulator, batch, augmentation=self.augmentation, draws=draws)
+        with self.emulator.given(parameters):
+            loss = self.objective(self.emulator, z, loss=self.loss, draws=draws).mean()
+            logged = {"train/loss": loss}
+            if self.regularizer is not None:
+                progress = self.global_step / self._steps
+                penalty = self.regularizer(self.emulator, z, draws=draws, progress=progress).mean()
+                logged["train/penalty"] = penalty
+                loss = loss + penalty
         self._watch.see(loss, step)
         if self._logs_now:
             self._check_finite()
@@ -137,11 +139,11 @@ class ForecastTask(LightningModule):
         if self.average is not None:
             self.average.swap()
 
-    def validation_step(self, batch: tuple[Int[Tensor, " b"], Float[Tensor, "b t c *space"]], batch_idx: int) -> None:
-        index, window = batch
-        self._rows.append(
-            window_errors(self.emulator, window, index, loss=self.loss, horizon_metric=self.horizon_metric)
-        )
+    def validation_step(self, batch: tuple[Int[Tensor, " b"], Any], batch_idx: int) -> None:
+        index, (window, parameters) = batch[0], split_batch(self.emulator, batch[1])
+        with self.emulator.given(parameters):
+            rows = window_errors(self.emulator, window, index, loss=self.loss, horizon_metric=self.horizon_metric)
+        self._rows.append(rows)
 
     def on_validation_epoch_end(self) -> None:
         # Before `on_validation_end`, where checkpoints are written: those hold the weights themselves.
