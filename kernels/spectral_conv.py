@@ -45,7 +45,7 @@ def spectral_conv(
     part at `k = 0` has no effect.
 
     Low-precision input is transformed in float32 and comes back in its own precision. Derivatives of every order and
-    in forward mode exist. On a CPU the channels of the result lie last in memory, which the next layer is glad of.
+    in forward mode exist. On a CPU the channels of the result lie first in memory, which the next layer is glad of.
 
     Args:
         act: None or "gelu", the exact one.

@@ -164,7 +164,7 @@ class DyMixOp(nn.Module):
     def _forward(self, u: Float[Tensor, "b i *space"]) -> Float[Tensor, "b o *space"]:
         u = torch.cat([u, positions(u)], dim=1) if self.coordinates else u
         result: Tensor = self.project(self.chain(self.lift(u), self.blocks))
-        # Inside, channels may lie last in memory.
+        # Inside, channels may lie before the batch in memory.
         return result.contiguous()
 
 

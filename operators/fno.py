@@ -124,5 +124,5 @@ class FNO(nn.Module):
         v = self.lift(u)
         for index, block in enumerate(self.blocks, start=1):
             v = block(v, last=index == len(self.blocks))
-        # Inside, channels may lie last in memory.
+        # Inside, channels may lie before the batch in memory.
         return self.project(v).contiguous()
