@@ -228,24 +228,10 @@ class Emulator(nn.Module):
     def from_pretrained(cls, name: str | Path) -> "Emulator":
         """The emulator in a local folder or, if there is none, in the Hugging Face repository of that name."""
         config, state = pretrained.load(name)
-        return cls._restore(config, state, str(name))
+        return pretrained.filled(cls.from_config(config), config, state, source=str(name))
 
     @classmethod
     def from_checkpoint(cls, path: str | Path) -> "Emulator":
         """The emulator inside a checkpoint of `train.py`; its averaged weights if the run kept any."""
         config, state = pretrained.load_checkpoint(path)
-        return cls._restore(config, state, str(path))
-
-    @classmethod
-    def _restore(cls, config: Mapping[str, Any], state: Mapping[str, Tensor], source: str) -> "Emulator":
-        emulator = cls.from_config(config)
-        try:
-            # Copied, in the precision that they were saved in: assigned, parameters that modules share would part.
-            for name, tensor in (*emulator.named_parameters(), *emulator.named_buffers()):
-                tensor.data = tensor.data.to(state.get(name, tensor).dtype)
-            emulator.load_state_dict(state)
-        except RuntimeError as error:
-            first, *others = str(error).split("\n\t")[1:]
-            raise ValueError(f"the weights in {source} do not fit its config ({len(others)} more): {first}") from None
-        pretrained.warn_about_versions(config, source)
-        return emulator.eval()
+        return pretrained.filled(cls.from_config(config), config, state, source=str(path))

@@ -7,17 +7,18 @@ import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .card import card
 from .metadata import version_differences
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def save(folder: str | Path, config: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
@@ -127,6 +128,24 @@ def load_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]
         if key.startswith(prefix)
     }
     return recorded["emulator"], ours
+
+
+def filled(network: Network, config: Mapping[str, Any], state: Mapping[str, Tensor], *, source: str) -> Network:
+    """The emulator of `config` with its weights, ready to step; warns where other versions made them.
+
+    Raises:
+        ValueError: the weights are of another emulator.
+    """
+    try:
+        # Copied, in the precision that they were saved in: assigned, parameters that modules share would part.
+        for name, tensor in (*network.named_parameters(), *network.named_buffers()):
+            tensor.data = tensor.data.to(state.get(name, tensor).dtype)
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        first, *others = str(error).split("\n\t")[1:]
+        raise ValueError(f"the weights in {source} do not fit its config ({len(others)} more): {first}") from None
+    warn_about_versions(config, source)
+    return network.eval()
 
 
 def warn_about_versions(config: Mapping[str, Any], source: str) -> None:

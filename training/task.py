@@ -71,8 +71,7 @@ class ForecastTask(LightningModule):
         self._trained: dict[str, Tensor] = {}
         self._watch = FiniteWatch()
         self._rows: list[Tensor] = []
-        self._steps = 1
-        self._sharded = False
+        self._steps, self._sharded = 1, False
         parts = {"objective": objective, "loss": loss, "schedule": schedule}
         parts |= {"regularizer": regularizer, "augmentation": augmentation}
         recipe = {name: recipe_of(part) for name, part in parts.items() if part is not None}
