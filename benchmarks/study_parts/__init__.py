@@ -1,0 +1,1 @@
+"""What keeps a rollout alive: the parts of `benchmarks/study.py`."""

@@ -1,0 +1,161 @@
+"""What is compared: operators and ways to train them, as overrides of `configs/train.yaml`."""
+
+from dataclasses import dataclass, replace
+
+from .systems import System
+
+LEARNING_RATES = (1e-3, 3e-3, 9e-3)
+WEIGHTS = (1e-4, 1e-3, 1e-2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A row of a table. Every row has one number to tune, and equally many values to try.
+
+    Attributes:
+        name: of the row.
+        operator: overrides that choose and shape the network; see `shape` for what stands in braces.
+        widths: overrides that set its width `{width}`, chosen for equal parameters; none for the reference.
+        multiple: of which its width must be one.
+        method: overrides that choose how it is trained.
+        parameter: the config key of the number that is tuned.
+        values: the values tried.
+        budget_of: the row whose penalty, in the mean over space, this row's uniform weight copies; nothing is tuned.
+        seeds: runs at the chosen value, where fewer than the table's.
+    """
+
+    name: str
+    operator: tuple[str, ...] = ("operator=fno", "operator.modes={modes}", "operator.width={reference}")
+    widths: tuple[str, ...] = ()
+    multiple: int = 1
+    method: tuple[str, ...] = ("objective=one_step",)
+    parameter: str = "optimizer.lr"
+    values: tuple[float, ...] = LEARNING_RATES
+    budget_of: str | None = None
+    seeds: int | None = None
+
+    def choices(self) -> list[tuple[str, str]]:
+        """Groups of `configs/` and what is chosen of them."""
+        pairs = [text.split("=", 1) for text in (*self.operator, *self.method)]
+        return [(key, value) for key, value in pairs if key in ("operator", "objective", "regularizer", "loss")]
+
+
+FNO = Entry(name="FNO")
+
+
+def shape(system: System) -> dict[str, object]:
+    """What the braces of an operator's overrides stand for: its wavenumbers in the words of every package."""
+    K, axes = system.wavenumber, system.dimensions
+
+    def each(number: float) -> str:
+        return "[" + ",".join([str(number)] * axes) + "]"
+
+    half = max(2, K // 2)
+    return {
+        "reference": system.width,
+        "modes": each(K),
+        "one_sided": each(K + 1),
+        "twice": each(2 * K),
+        "points": system.points,
+        "grid": each(system.points),
+        "u_modes": f"[{each(2 * K)},{each(2 * half)},{each(2 * half)},{each(2 * half)},{each(2 * K)}]",
+        "u_scalings": f"[{each(1.0)},{each(0.5)},{each(1.0)},{each(2.0)},{each(1.0)}]",
+    }
+
+
+def architecture(
+    name: str, config: str, *shaped: str, widths: tuple[str, ...] = ("width={width}",), multiple: int = 1
+) -> Entry:
+    """An operator of as many parameters as the Fourier operator."""
+    shaping, sizing = (tuple(f"operator.{text}" for text in part) for part in (shaped, widths))
+    return Entry(name=name, operator=(f"operator={config}", *shaping), widths=sizing, multiple=multiple)
+
+
+U_WIDTHS = tuple(f"arguments.{key}={{width}}" for key in ("hidden_channels", "lifting_channels", "projection_channels"))
+ARCHITECTURES = (
+    FNO,
+    architecture("DyMixOp", "dymixop", "modes={modes}", "interaction.points={points}"),
+    architecture("DyMixOp as published", "dymixop_reference", "modes={one_sided}"),
+    # Its groups of channels divide multiples of four.
+    architecture("U-Net", "unet", multiple=4),
+    architecture("dilated ResNet", "dilated_resnet"),
+    architecture(
+        "LocalNO",
+        "localno",
+        "arguments.n_modes={twice}",
+        "arguments.default_in_shape={grid}",
+        widths=("arguments.hidden_channels={width}",),
+    ),
+    architecture(
+        "U-NO",
+        "uno",
+        "arguments.uno_n_modes={u_modes}",
+        "arguments.uno_scalings={u_scalings}",
+        widths=(*U_WIDTHS, "arguments.uno_out_channels=[{width},{width},{width},{width},{width}]"),
+    ),
+)
+
+
+def variant(name: str, *changes: str) -> Entry:
+    """DyMixOp with something changed, at equal parameters."""
+    base = next(entry for entry in ARCHITECTURES if entry.name == "DyMixOp")
+    return replace(base, name=name, operator=(*base.operator, *(f"operator.{change}" for change in changes)))
+
+
+STENCILS = {"stencils": "[true,true]", "no stencils": "[false,false]"}
+MIXINGS = {"product": "[1.0,0.0,0.0]", "sum": "[0.0,1.0,1.0]", "none": "[0.0,0.0,0.0]"}
+ABLATION = (
+    *(
+        variant(f"{mixing}, {stencil}", f"interaction.mixing={terms}", f"interaction.stencils={where}")
+        for stencil, where in STENCILS.items()
+        for mixing, terms in MIXINGS.items()
+    ),
+    variant("stencil in the linear map alone", "interaction.stencils=[true,false]"),
+    variant("no gate", "connection.gate=null"),
+    variant("one gate for all layers", "connection.shared=true"),
+    variant("last stage, no sum over layers", "connection.parallel=false"),
+    variant("layers side by side", "connection.sequential=false"),
+)
+
+
+def trained(
+    name: str, *method: str, parameter: str = "optimizer.lr", values: tuple[float, ...] = LEARNING_RATES
+) -> Entry:
+    """A way to train the Fourier operator."""
+    objective = () if any(text.startswith("objective=") for text in method) else ("objective=one_step",)
+    return Entry(name=name, method=(*objective, *method), parameter=parameter, values=values)
+
+
+def penalised(name: str, config: str, *method: str, values: tuple[float, ...] = WEIGHTS) -> Entry:
+    """The Fourier operator trained with a penalty, whose weight is tuned."""
+    return trained(name, *method, f"regularizer={config}", parameter="regularizer.weight", values=values)
+
+
+ONE_STEP = trained("one step")
+NOISE = trained("input noise", "objective=noise", parameter="objective.std", values=(0.003, 0.01, 0.03))
+PUSHFORWARD = trained("pushforward", "objective=pushforward", parameter="objective.max_steps", values=(2, 4, 8))
+NO_GRADIENT = trained(
+    "unroll without gradient",
+    "objective=unrolled",
+    "objective.gradient_steps=1",
+    parameter="objective.steps",
+    values=(2, 5, 10),
+)
+UNROLL_2, UNROLL_5, UNROLL_10 = (
+    trained(f"unroll K = {K}", "objective=unrolled", f"objective.steps={K}") for K in (2, 5, 10)
+)
+# The gradient is that of the unroll: one seed gives its time and memory.
+CHECKPOINTED = replace(
+    trained(
+        "unroll K = 10, checkpointed", "objective=unrolled", "objective.steps=10", "objective.checkpoint=true",
+        values=(3e-3,),
+    ),
+    seeds=1,
+)  # fmt: skip
+JAWS_1 = penalised("JAWS", "jaws")
+JAWS_2 = penalised("JAWS, unroll K = 2", "jaws", "objective=unrolled", "objective.steps=2")
+UNIFORM = penalised("uniform Jacobian penalty", "jacobian")
+MATCHED = replace(UNIFORM, name="uniform, with the mean weight of JAWS", values=(), budget_of="JAWS")
+ORACLE = penalised("oracle weights", "jacobian_oracle")
+PERMUTED = penalised("JAWS, weights permuted in space", "jaws_permuted")
+HINGE = penalised("hinge", "jacobian_hinge")

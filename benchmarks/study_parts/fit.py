@@ -1,0 +1,120 @@
+"""Trains one run, through `train.py`, and says what its validation rollouts were."""
+
+import csv
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from lightning import seed_everything
+from omegaconf import OmegaConf
+from torch import nn
+
+from rollwave.datasets import Recipe, TrajectoryDataModule, ensure_dataset
+from rollwave.training import Draws
+
+from .budget import VALIDATIONS
+from .cost import step_cost
+from .entries import FNO
+from .program import composed, matched_width, parameters, program, told
+from .runs import COMMON, Run, of_entry
+
+
+def fit(run: Run, data: Path, folder: Path) -> dict[str, Any]:
+    """The record of a trained run, whose emulator lies in `folder`; nothing of the test split is read."""
+    overrides = [*run.overrides, f"seed={run.seed}", f"dataset.name={run.system.name}", *fixed_width(run, data)]
+    cfg = composed([*overrides, "trainer.max_steps=1"], data, folder)
+    cost = training_cost(cfg)
+    steps = run.budget.steps(cost["seconds_per_step"])
+    spaced = [f"trainer.max_steps={steps}", f"+trainer.val_check_interval={steps // VALIDATIONS}"]
+    spaced += ["trainer.log_every_n_steps=50", "callbacks.last.every_n_train_steps=0"]
+    cfg = composed([*overrides, *spaced], data, folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    program().train(cfg)
+    training = json.loads((folder / "training.json").read_text())
+    record = {
+        "config": told(cfg),
+        "cost": cost,
+        "training": {key: training[key] for key in ("steps", "epochs", "seconds", "parameters", "threads")},
+        "validation": validated(folder) | learned_weight(cfg, folder),
+    }
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    return record
+
+
+def fixed_width(run: Run, data: Path) -> list[str]:
+    """The overrides that give the network as many parameters as the system's Fourier operator."""
+    if not run.widths:
+        return []
+    reference = of_entry(FNO, run.system, FNO.values[0], run.seed, run.system.steps)
+    base = composed(reference.overrides, data, data)
+    recipe = Recipe.from_dict(plain(base.dataset))
+    channels, dimensions = len(recipe.build_equation().channels), len(recipe.points)
+    target = parameters(base, channels, dimensions)
+    start = [text.format(width=run.multiple) for text in run.widths]
+    cfg = composed([*run.overrides, *start], data, data)
+    width = matched_width(target, cfg, run.widths, multiple=run.multiple, channels=channels, dimensions=dimensions)
+    return [text.format(width=width) for text in run.widths]
+
+
+def plain(node: Any) -> dict[str, Any]:
+    """A node of a config as plain values."""
+    return dict(OmegaConf.to_container(node, resolve=True))  # type: ignore[arg-type]
+
+
+def training_cost(cfg: Any) -> dict[str, float]:
+    """Memory and processor time of one training step of a config, on a batch of its data."""
+    seed_everything(cfg.seed, workers=True, verbose=False)
+    objective, loss = instantiate(cfg.objective), instantiate(cfg.loss, _convert_="all")
+    data: TrajectoryDataModule = program().open_data(cfg, objective)
+    emulator, penalty = program().build_emulator(cfg, data), program().build_regularizer(cfg, data)
+    z, draws = emulator.encode(next(iter(data.train_dataloader()))), Draws(cfg.seed, 1)
+
+    def value() -> torch.Tensor:
+        total = objective(emulator, z, loss=loss, draws=draws).mean()
+        return total if penalty is None else total + penalty(emulator, z, draws=draws, progress=0.5).mean()
+
+    extra = list(penalty.parameters()) if isinstance(penalty, nn.Module) else []
+    return step_cost(value, emulator, extra)
+
+
+def validated(folder: Path) -> dict[str, Any]:
+    """The best validation of a run by the nRMSE of its rollouts, which is the one whose weights are kept."""
+    with open(folder / "metrics.csv") as file:
+        rows = [row for row in csv.DictReader(file) if row.get("val/nrmse")]
+    best = min(rows, key=lambda row: (math.isnan(float(row["val/nrmse"])), float(row["val/nrmse"])))
+    nrmse = float(best["val/nrmse"])
+    return {"nrmse": nrmse if math.isfinite(nrmse) else None, "step": int(best["step"]), "of": len(rows)}
+
+
+def learned_weight(cfg: Any, folder: Path) -> dict[str, float]:
+    """`alpha <exp(-s)>` over space and validation states, where a penalty has learned tolerances `s`."""
+    if cfg.get("regularizer") is None:
+        return {}
+    data: TrajectoryDataModule = program().open_data(cfg, instantiate(cfg.objective))
+    penalty = program().build_regularizer(cfg, data)
+    head = getattr(penalty, "head", None)
+    if head is None:
+        return {}
+    state = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+    penalty.load_state_dict(
+        {k.removeprefix("regularizer."): v for k, v in state.items() if k.startswith("regularizer.")}
+    )
+    emulator = program().build_emulator(cfg, data)
+    with torch.no_grad():
+        found = [torch.exp(-head(emulator.encode(window[:, 0]))).mean() for _, window in data.val_dataloader()]
+    return {"mean_weight": float(penalty.weight * torch.stack(found).mean())}
+
+
+def test_sets(run: Run, data: Path) -> dict[str, Path]:
+    """Folders of the system's dataset, under the empty name, and of its further test sets; made where missing."""
+    folders = {}
+    for number, (name, changes) in enumerate([("", ()), *run.system.outside.items()]):
+        named = f"dataset.name={run.system.name}" + (f"_outside_{number}" if number else "")
+        cfg = composed([*COMMON, *run.system.overrides, *changes, named], data, data)
+        folders[name] = ensure_dataset(Recipe.from_dict(plain(cfg.dataset)), data)
+    return folders

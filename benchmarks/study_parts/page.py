@@ -1,0 +1,113 @@
+"""`docs/study.md`: what the runs that are there say, and which are not there yet."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import columns
+from .columns import GMEAN, Column, Record
+from .figures import draw
+from .rows import Found, found_rows
+from .runs import rows
+from .statistics_of import WORST, number, over_seeds, paired
+from .tables import TABLES
+from .words import FLOORS, HEAD
+
+MISSING = "not yet run"
+
+
+def write(results: Path, docs: Path) -> str:
+    """Write the page and its figures; says how much is there."""
+    parts, there, wanted = [HEAD], 0, 0
+    for table in TABLES:
+        parts.append(f"## {table.number}. {table.title}\n\n{table.question}\n")
+        for group in rows([(table, system) for system in table.systems]):
+            found = found_rows(group, results)
+            there += sum(len(row.records) for row in found)
+            wanted += sum(row.seeds for row in found)
+            parts.append(section(found, results, docs))
+    parts.insert(1, f"{there} of {wanted} rows times seeds are measured; what is missing says `{MISSING}`.\n")
+    docs.mkdir(parents=True, exist_ok=True)
+    (docs / "study.md").write_text("\n".join(parts))
+    return f"study.md: {there} of {wanted}"
+
+
+def section(found: Sequence[Found], results: Path, docs: Path) -> str:
+    """One table on one system: trajectories, statistics or fronts, other test sets, costs, verdicts, pictures."""
+    table, system = found[0].row.table, found[0].row.system
+    title = f"### Table {table.number}, {system.name}\n\n{system.words}; {table.budget(system)} a run.\n"
+    if not any(row.records or row.diverged for row in found):
+        return f"{title}\n{MISSING}: {', '.join(row.row.entry.name for row in found)}.\n"
+    floors = floor_records(results, system.name)
+    parts = [title, lay_out(found, columns.TRAJECTORY, floors, tuned=True)]
+    parts.append(lay_out(found, columns.ATTRACTOR if system.attractor else columns.FRONTS, floors))
+    for name in system.outside:
+        parts.append(lay_out(found, columns.outside(name), {}))
+    parts += [lay_out(found, columns.COST, {}), "\n".join(verdicts(found)) + "\n"]
+    return "\n".join([*parts, *draw(found, floors, docs)])
+
+
+def floor_records(results: Path, system: str) -> dict[str, Record]:
+    """What needs no training, as records in the shape of a run's, by name."""
+    path = results / f"floors-{system}.json"
+    if not path.is_file():
+        return {}
+    kept = json.loads(path.read_text())
+    found: dict[str, Record] = {
+        name: {"test": {"sets": {"test": kept[key]}}} for name, key in FLOORS.items() if key in kept
+    }
+    if "attractor" in kept:
+        halves = {key: kept[key] for key in ("attractor", "decorrelation_time")}
+        exponent = {"mean": kept["dataset"]["lyapunov_exponent"]}
+        found["truth against truth"] = {"test": {"sets": {"test": halves}, "exponent": exponent}}
+    return found
+
+
+def lay_out(found: Sequence[Found], shown: Sequence[Column], floors: dict[str, Record], *, tuned: bool = False) -> str:
+    """A Markdown table: `median [least, largest]` over seeds; columns without any figure are left out."""
+    everything = [record for row in found for record in row.records] + list(floors.values())
+    shown = [column for column in shown if any(column.figure(record) is not None for record in everything)]
+    head = ["", *(["tuned", "seeds"] if tuned else []), *(column.title for column in shown)]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for row in found:
+        own = [row.tuned, row.count] if tuned else []
+        cells = [over_seeds([column.figure(record) for record in row.records]) for column in shown]
+        cells = cells if row.records else row.absent(shown)
+        lines.append("| " + " | ".join([row.row.entry.name, *own, *cells]) + " |")
+    for name, record in floors.items():
+        cells = [over_seeds([column.figure(record)]) for column in shown]
+        if any(cell != "-" for cell in cells):
+            lines.append("| " + " | ".join([f"*{name}*", *(["", ""] if tuned else []), *cells]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def verdicts(found: Sequence[Found]) -> list[str]:
+    """What helps and what does not, by the rule in `Paired.verdict`, on the test split and on the further sets."""
+    table, system = found[0].row.table, found[0].row.system
+    base = next(row for row in found if row.row.entry.name == table.base)
+    judged = {"GMean": GMEAN} | {f"GMean at {name}": columns.outside(name)[0] for name in system.outside}
+    if system.attractor:
+        judged["state space"] = columns.ATTRACTOR[5]
+    judged = {name: column for name, column in judged.items() if base.values(column)}
+    others = [row for row in found if row is not base]
+    told = [judge(row, base, name, column) for row in others for name, column in judged.items()]
+    lines = [line for line in told if line is not None]
+    return lines or [f"Nothing can be compared with `{table.base}` yet."]
+
+
+def judge(row: Found, base: Found, name: str, column: Column) -> str | None:
+    """One line, for the seeds that both rows have; a run that diverged counts `WORST`."""
+    ours, theirs = row.values(column, WORST), base.values(column, WORST)
+    seeds = sorted(set(ours) & set(theirs))
+    if not seeds or any(min(values[seed] for seed in seeds) <= 0 for values in (ours, theirs)):
+        return None
+    result = paired([ours[seed] for seed in seeds], [theirs[seed] for seed in seeds])
+    return (
+        (
+            f"- {row.row.entry.name}, {name}: **{result.verdict}** than `{base.row.entry.name}`"
+            f" (ratio {number(result.ratio)}, spread {number(result.spread)}, {result.seeds} seeds, p = {result.p:.3g},"
+            f" Cliff's delta {result.delta:+.2f})"
+        )
+        .replace("**no difference beyond the spread** than", "no difference beyond the spread from")
+        .replace("**too few seeds** than", "too few seeds to compare with")
+    )

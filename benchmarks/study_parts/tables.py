@@ -1,0 +1,158 @@
+"""The tables of the study and the order in which their runs matter."""
+
+from dataclasses import dataclass, replace
+
+from . import entries
+from .budget import Budget
+from .entries import Entry
+from .systems import BURGERS_1E2, BURGERS_5E3, KOLMOGOROV, KS_L22, KS_L64, System
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """One question, and the rows that answer it.
+
+    Attributes:
+        number: on the page and on the command line.
+        title: of its section.
+        question: in words, with what is held equal.
+        entries: rows.
+        base: name of the row that the others are compared with.
+        systems: the flows, the most important first.
+        seeds: runs of a row at its chosen value.
+        timed: whether training time is held equal instead of steps; values are chosen at equal steps all the same.
+    """
+
+    number: int
+    title: str
+    question: str
+    entries: tuple[Entry, ...]
+    base: str
+    systems: tuple[System, ...]
+    seeds: int = 3
+    timed: bool = False
+
+    def budget(self, system: System) -> Budget:
+        """What each run may spend."""
+        return system.seconds if self.timed else system.steps
+
+    def entry(self, name: str) -> Entry:
+        """The row of that name."""
+        return next(entry for entry in self.entries if entry.name == name)
+
+
+REFINER = replace(
+    entries.ONE_STEP,
+    name="PDE-Refiner",
+    operator=("operator=refiner", "operator.network.modes={modes}", "operator.network.width={reference}"),
+    method=("objective=refinement",),
+    parameter="operator.min_noise",
+    values=(4e-7, 4e-5, 4e-3),
+)
+METHODS = (
+    entries.ONE_STEP,
+    entries.NOISE,
+    entries.PUSHFORWARD,
+    entries.NO_GRADIENT,
+    entries.UNROLL_2,
+    entries.UNROLL_5,
+    entries.UNROLL_10,
+    entries.CHECKPOINTED,
+    entries.trained(
+        "teacher forcing",
+        "objective=teacher_forcing",
+        "objective.steps=5",
+        parameter="objective.alpha",
+        values=(0.05, 0.2, 0.5),
+    ),
+    entries.penalised("dissipativity", "dissipativity", values=(1e-3, 1e-2, 1e-1)),
+    entries.UNIFORM,
+    entries.penalised("spectral norm", "spectral_norm", values=(1e-3, 1e-2, 1e-1)),
+    entries.penalised("Jacobian matching", "jacobian_matching", values=(1e-3, 1e-2, 1e-1)),
+    REFINER,
+    entries.JAWS_1,
+    entries.JAWS_2,
+    entries.penalised("commutativity", "commutativity", values=(1e-3, 1e-2, 1e-1)),
+)
+CONTROLS = (
+    entries.ONE_STEP,
+    entries.JAWS_1,
+    entries.JAWS_2,
+    entries.UNROLL_2,
+    entries.UNIFORM,
+    entries.MATCHED,
+    entries.ORACLE,
+    entries.PERMUTED,
+    entries.HINGE,
+    entries.NOISE,
+    entries.UNROLL_10,
+    replace(entries.CHECKPOINTED, seeds=None, values=entries.LEARNING_RATES),
+)
+KS_FIRST = (KS_L22, BURGERS_1E2, KS_L64, KOLMOGOROV)
+
+TABLES = (
+    Table(
+        number=1,
+        title="Which parts of DyMixOp matter",
+        question="{stencils on, off} x {product, sum, none}, its gates and its sum over layers, at equal parameters "
+        "and steps. How factors meet is `operator.interaction`, how layers follow one another `operator.connection`.",
+        entries=entries.ABLATION,
+        base="product, stencils",
+        systems=KS_FIRST,
+    ),
+    Table(
+        number=2,
+        title="Operators of equal size",
+        question="As many true parameters as the Fourier operator, to what whole numbers of channels allow, the same "
+        "largest wavenumber, equally many steps, one-step training.",
+        entries=entries.ARCHITECTURES,
+        base="FNO",
+        systems=KS_FIRST,
+    ),
+    Table(
+        number=3,
+        title="Operators at equal training time",
+        question="The operators of table 2, with as many steps as the same processor time allows.",
+        entries=entries.ARCHITECTURES,
+        base="FNO",
+        systems=KS_FIRST,
+        timed=True,
+    ),
+    Table(
+        number=4,
+        title="Ways to train",
+        question="One Fourier operator, equally many steps; what a step costs stands beside.",
+        entries=METHODS,
+        base="one step",
+        systems=KS_FIRST,
+    ),
+    Table(
+        number=5,
+        title="Is it the adaptivity? Controls for JAWS",
+        question="The Jacobian penalty with weights learned in space, beside a uniform one, one with the same mean "
+        "weight, weights from an oracle, weights permuted in space, a one-sided penalty, noise, and unrolls.",
+        entries=CONTROLS,
+        base="one step",
+        systems=(BURGERS_1E2, BURGERS_5E3, KS_L22, KS_L64),
+        seeds=5,
+    ),
+    Table(
+        number=6,
+        title="Ways to train, at equal training time",
+        question="The ways of table 4, with as many steps as the same processor time allows.",
+        entries=METHODS,
+        base="one step",
+        systems=KS_FIRST,
+        timed=True,
+    ),
+)
+
+# Tables in the order in which they are computed, first on the first of their systems, then on the second.
+ORDER = (4, 1, 2, 5, 3, 6)
+
+
+def order() -> list[tuple[Table, System]]:
+    """Every table on every one of its systems, the most important first."""
+    ranked = sorted(TABLES, key=lambda table: ORDER.index(table.number))
+    depth = max(len(table.systems) for table in TABLES)
+    return [(table, table.systems[i]) for i in range(depth) for table in ranked if i < len(table.systems)]

@@ -1,0 +1,54 @@
+"""What the page says before its tables."""
+
+from .systems import BURGERS_1E2, BURGERS_5E3, KOLMOGOROV, KS_L22, KS_L64
+
+# Rows that need no training, and their keys in the record of floors.
+FLOORS = {"solver from a start perturbed by 1e-6": "solver", "persistence": "persistence", "climatology": "climatology"}
+
+SYSTEMS = "\n".join(
+    f"| `{system.name}` | {system.words} | {system.steps} or {system.seconds} | {', '.join(system.outside) or '-'} |"
+    for system in (KS_L22, KS_L64, BURGERS_1E2, BURGERS_5E3, KOLMOGOROV)
+)
+
+HEAD = f"""# What keeps a rollout alive
+
+A controlled study at CPU scale: small flows, small networks, short trainings, one thread a run. It says what is true at
+this size and claims nothing beyond. No figure here reproduces a published table.
+
+| system | what | budget of a run | further test sets |
+|---|---|---|---|
+{SYSTEMS}
+
+**Protocol.** A run is `train.py` with overrides, in a process of its own: AdamW, warm-up and cosine, relative L2
+loss, averaged weights, residual form. Every row has one number to tune (its own, or the learning rate where it has
+none) and three values to try, each once, with seed 0; the one with the smallest nRMSE of validation rollouts is run
+with further seeds. Weights are those of the best of five validations of a run. Nothing is chosen on the test split,
+which is measured once, for chosen values alone. The same seed gives the same initial weights to the same network and,
+wherever windows are equally long, the same order of the data; so rows are compared seed by seed. Runs that stop being
+finite are rows too.
+
+**What is equal.** Tables 2 and 3: true parameters (every real number that is trained), to what whole widths allow,
+and the largest wavenumber that spectral layers keep. Tables 3 and 6: processor seconds that losses and gradients
+take, by a measurement before the run. Elsewhere: optimiser steps. The values that tables 3 and 6 use were chosen at
+equal steps.
+
+**Figures** are `median [least, largest]` over seeds of medians over test rollouts. nRMSE, GMean, correlation time and
+valid prediction time (VPT) are those of `rollwave.evaluation.metrics`; times are in the unit of the equation.
+`bounded` is the share of free runs, the truth's length and `extend` steps more, that stay within five times the
+data's rms. `log spectrum`, `Hellinger in time` and `state space` are the attractor's distances: mean `|log10|` of
+spectra averaged over time, Hellinger distance of spectra in time, and the Kullback-Leibler divergence of densities of
+states on eight whitened principal components; `Wasserstein` is that of values at points. They compare runs from one
+half of the test split with the truth of the other, and `truth against truth` is what two halves of the truth say of
+each other. `lambda_1` is the leading exponent of the learned map by products of its Jacobian, `sigma_max` the largest
+stretch of one step. Fronts are compared with the truth's in steepness, total variation, place, energy lost and mass.
+`peak MiB` is the largest sum of tensors that operations made and that lived at one time in a loss and its gradient,
+`saved MiB` what the loss keeps for its gradient, each storage once. Seconds are those of a machine that did other
+work beside.
+
+**Verdicts** follow a rule: a row is better or worse than the base where the median over seeds of the log ratio is
+larger than the spread (largest less least) of that ratio over seeds, with three seeds or more. `p` is that of all
+assignments of signs to the differences, so with n seeds it is at least 2 / 2^n. A run that diverged counts as an
+error of 100.
+
+This page is written by `python benchmarks/study.py --report` from `benchmarks/results/study/*.json`.
+"""

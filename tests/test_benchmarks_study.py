@@ -1,0 +1,282 @@
+"""The study's harness: what a run measures, what chooses a parameter, what is done again, and what the page says."""
+
+import json
+import math
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
+
+import study
+from study_parts import columns, cost, page, work
+from study_parts.attractor import attractor_distances
+from study_parts.budget import Seconds, Steps
+from study_parts.dynamics import leading_exponent
+from study_parts.entries import FNO, NOISE, ONE_STEP, Entry
+from study_parts.fronts import front_measures
+from study_parts.program import composed, matched_width, parameters
+from study_parts.rows import found_row
+from study_parts.runs import Row, load, of_entry
+from study_parts.statistics_of import paired
+from study_parts.systems import KS_L22, System
+from study_parts.tables import TABLES, Table
+from study_parts.work import perform
+
+TINY = System(
+    name="tiny",
+    words="Kuramoto-Sivashinsky, too small to learn from",
+    overrides=("dataset=ks_tiny", "data.batch_size=16", "data.validation_steps=8", "operator.depth=1"),
+    wavenumber=4,
+    points=32,
+    width=8,
+    steps=Steps(5),
+    seconds=Seconds(0.1),
+    outside={"another seed": ("dataset.seed=1", "dataset.train=4")},
+    fronts=True,
+    extend=10,
+)
+TABLE = Table(
+    number=4, title="Tiny", question="None.", entries=(ONE_STEP, NOISE), base="one step", systems=(TINY,), seeds=3
+)
+
+
+def row(entry: Entry = ONE_STEP) -> Row:
+    return Row(TABLE, TINY, entry)
+
+
+def write(results: Path, entry: Entry, index: int, **record: Any) -> None:
+    """A record of the tuning run at the value of that index."""
+    run = row(entry).tuning()[index]
+    work.keep(results / f"{run.id}.json", {"id": run.id, "seed": run.seed} | record)
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
+    """Folders of data and results, with one run measured."""
+    folder = tmp_path_factory.mktemp("study")
+    threads = torch.get_num_threads()
+    perform(row().tuning()[1], folder / "data", folder / "results", test=True)
+    yield folder / "data", folder / "results"
+    torch.set_num_threads(threads)
+
+
+def test_a_run_leaves_every_figure_of_the_page(places: tuple[Path, Path]) -> None:
+    record = load(places[1], row().tuning()[1])
+    assert record is not None
+    shown = (*columns.TRAJECTORY, *columns.ATTRACTOR, *columns.FRONTS, *columns.COST, *columns.outside("another seed"))
+    # Trajectories of 48 frames have no step 50 and none of 100.
+    lacking = {column.title for column in shown if column.figure(record) is None}
+    assert lacking == {"nRMSE @50", "nRMSE @100"}
+    assert record["training"]["steps"] == 5
+    assert record["seed"] == 0
+    assert record["threads"] == 1
+    assert {"torch", "commit", "python"} <= set(record["versions"])
+    assert record["config"]["optimizer"]["lr"] == row().entry.values[1]
+    assert str(places[0]) not in json.dumps(record)
+
+
+def test_floors_stand_beside_the_first_measured_run(places: tuple[Path, Path]) -> None:
+    floors = page.floor_records(places[1], "tiny")
+    assert set(floors) == {*page.FLOORS, "truth against truth"}
+    solver, persistence = (columns.GMEAN.figure(floors[name]) for name in (next(iter(page.FLOORS)), "persistence"))
+    assert solver is not None
+    assert persistence is not None
+    assert solver < 0.1 * persistence
+
+
+def test_what_is_there_is_not_done_again(places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    run = row().tuning()[1]
+    path = places[1] / f"{run.id}.json"
+    before = path.stat().st_mtime_ns
+    for name in ("fit", "measured"):
+        monkeypatch.setattr(work, name, lambda *_: pytest.fail("done again"))
+    perform(run, *places, test=True)
+    assert path.stat().st_mtime_ns == before
+
+
+def test_the_validation_split_chooses_whatever_the_test_split_says(tmp_path: Path) -> None:
+    figures = [(0.3, 0.1), (0.2, 0.9), (None, 0.0)]
+    for index, (valid, test) in enumerate(figures):
+        assert row().chosen(tmp_path) is None
+        write(tmp_path, ONE_STEP, index, validation={"nrmse": valid}, test={"nrmse": test})
+    assert row().chosen(tmp_path) == ONE_STEP.values[1]
+
+
+def test_a_training_that_is_not_measured_opens_no_test_split(
+    places: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    from rollwave.datasets import TrajectoryDataset
+
+    start = TrajectoryDataset.__init__
+
+    def watched(self: Any, folder: Any, split: str, **keys: Any) -> None:
+        opened.append(split)
+        start(self, folder, split, **keys)
+
+    monkeypatch.setattr(TrajectoryDataset, "__init__", watched)
+    record = perform(row().tuning()[0], places[0], tmp_path, test=False)
+    assert set(opened) == {"train", "valid"}
+    assert "test" not in record
+    assert math.isfinite(record["validation"]["nrmse"])
+
+
+def test_a_run_that_diverges_is_a_row_of_its_own(places: tuple[Path, Path], tmp_path: Path) -> None:
+    entry = replace(ONE_STEP, method=(*ONE_STEP.method, "+trainer.detect_anomaly=false"), values=(1e30,))
+    record = perform(row(entry).tuning()[0], places[0], tmp_path, test=True)
+    assert "stopped being finite" in record["diverged"]
+    assert row(entry).chosen(tmp_path) is None
+    found = found_row(row(entry), tmp_path)
+    assert found.absent([columns.GMEAN]) == ["diverged"]
+
+
+def test_the_page_says_what_is_missing_and_counts_what_is_there(
+    places: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results, run = tmp_path / "results", row().tuning()[1]
+    record = load(places[1], run)
+    assert record is not None
+    for index, nrmse in enumerate((0.5, 0.1, 0.5)):
+        write(results, ONE_STEP, index, **(record | {"validation": {"nrmse": nrmse}}))
+    work.keep(results / "floors-tiny.json", json.loads((places[1] / "floors-tiny.json").read_text()))
+    monkeypatch.setattr(page, "TABLES", (TABLE,))
+    assert page.write(results, tmp_path / "docs") == "study.md: 1 of 6"
+    text = (tmp_path / "docs" / "study.md").read_text()
+    assert "| one step | lr = 0.003 | 1 of 3 |" in text
+    assert "| input noise | - | 0 of 3 | not yet run |" in text
+    assert "*persistence*" in text
+    assert "*truth against truth*" in text
+    pictures = sorted(path.name for path in (tmp_path / "docs" / "figures").iterdir())
+    assert pictures == ["study_4_tiny_attractor.png", "study_4_tiny_error.png"]
+
+
+def test_a_difference_counts_only_beyond_the_spread_over_three_seeds() -> None:
+    base = [1.0, 2.0, 4.0]
+    assert paired([0.5, 1.0, 2.0], base).verdict == "better"
+    assert paired([2.0, 4.0, 8.2], base).verdict == "worse"
+    assert paired([0.9, 1.0, 4.4], base).verdict == "no difference beyond the spread"
+    assert paired([0.5, 1.0], base[:2]).verdict == "too few seeds"
+    assert paired([math.inf, 0.1], [1.0, 0.1]).ratio == pytest.approx(10.0)
+
+
+def test_five_pairs_of_one_sign_have_the_smallest_p_that_five_can_have() -> None:
+    result = paired([1.0, 2.0, 3.0, 4.0, 5.0], [2.0, 3.0, 4.0, 5.0, 6.0])
+    assert result.p == 2 / 2**5
+    assert result.delta == pytest.approx(-9 / 25)
+
+
+def test_bytes_are_counted_once_a_storage_and_a_checkpoint_lowers_their_peak() -> None:
+    layers = nn.ModuleList([nn.Linear(64, 64, bias=False) for _ in range(8)])
+    x = torch.ones(256, 64)
+
+    def loss(*, again: bool) -> Tensor:
+        h = x
+        for layer in layers:
+            step = torch.utils.checkpoint.checkpoint(lambda v, f=layer: f(v).tanh().exp(), h, use_reentrant=False)
+            h = step if again else layer(h).tanh().exp()
+        return h.sum()
+
+    plain, lean = (cost.step_cost(lambda again=again: loss(again=again), layers) for again in (False, True))
+    field = x.nbytes
+    # Every layer keeps its input, the tanh and the exp; the last exp is the next layer's input, and `x` is the first.
+    assert plain["saved_bytes"] == 17 * field
+    assert lean["peak_bytes"] < 0.75 * plain["peak_bytes"]
+
+
+def test_a_network_of_other_width_comes_as_near_in_size_as_whole_widths_allow(tmp_path: Path) -> None:
+    cfg, target = composed(["operator=unet"], tmp_path, tmp_path), 20_000
+    width = matched_width(target, cfg, ["operator.width={width}"], multiple=4, channels=1, dimensions=1)
+    sizes = {}
+    for near in (width - 4, width, width + 4):
+        cfg.operator.width = near
+        sizes[near] = parameters(cfg, 1, 1)
+    assert width % 4 == 0
+    assert min(sizes, key=lambda near: abs(sizes[near] - target)) == width
+
+
+def test_seconds_buy_as_many_steps_as_fit() -> None:
+    assert Seconds(10.0).steps(0.1) == 100
+    assert Seconds(10.0).steps(0.3) == 30
+    assert Steps(1000).steps(0.3) == 1000
+
+
+def waves(phases: Tensor, steps: int = 200, points: int = 32, amplitude: float = 1.0) -> Tensor:
+    """Quasi-periodic travelling waves, `[b, t, 1, n]`."""
+    t = torch.arange(steps)[:, None]
+    x = 2 * math.pi * torch.arange(points) / points
+    a, b = (phases[:, k, None, None] for k in range(2))
+    return amplitude * (torch.sin(x - 0.3 * t + a) + 0.5 * torch.sin(2 * x - 0.71 * t + b))[:, :, None]
+
+
+def test_each_distance_from_the_attractor_sees_what_it_is_for() -> None:
+    phases = 2 * math.pi * torch.rand(8, 2, generator=torch.Generator().manual_seed(0))
+    truth, other = waves(phases[:4]), waves(phases[4:])
+    floor, larger = attractor_distances(other, truth), attractor_distances(1.5 * other, truth)
+    order = torch.randperm(200, generator=torch.Generator().manual_seed(1))
+    frozen, shuffled = (
+        attractor_distances(other[:, :1].expand_as(other), truth),
+        attractor_distances(other[:, order], truth),
+    )
+    # Two of sixteen shells hold energy; the others lie at the floor.
+    assert larger["log_spectrum"] == pytest.approx(2 / 16 * math.log10(1.5**2), rel=1e-3)
+    assert larger["wasserstein"] > 3 * floor["wasserstein"]
+    assert shuffled["hellinger_time"] > 2 * floor["hellinger_time"]
+    assert frozen["state_space"] > floor["state_space"] + 1
+    lost = attractor_distances(torch.full_like(other, torch.nan), truth)
+    assert set(lost.values()) == {math.inf}
+
+
+def test_fronts_that_are_right_have_ratio_one_and_a_shifted_steeper_one_is_told() -> None:
+    x = 2 * math.pi * torch.arange(64) / 64
+    decay = torch.linspace(1.0, 0.5, 5)[:, None]
+    truth = (decay * -torch.sin(x))[None, :, None]
+    same = front_measures(truth, truth)
+    assert same == pytest.approx(
+        {"steepness_ratio": 1, "variation_ratio": 1, "front_offset": 0, "decay_error": 0, "mass_drift": 0}, abs=1e-9
+    )
+    moved = front_measures(2 * truth.roll(8, -1) + 0.1, truth)
+    assert moved["steepness_ratio"] == pytest.approx(2)
+    assert moved["front_offset"] == pytest.approx(8 / 64)
+    assert moved["decay_error"] == pytest.approx(3)
+    assert moved["mass_drift"] > 0.1
+
+
+class Doubling(nn.Module):
+    """`z -> 2 z mod 1`, whose exponent is `log 2`."""
+
+    class metadata:  # noqa: N801
+        interval = 0.5
+
+    def encode(self, u: Tensor) -> Tensor:
+        return u
+
+    def advance(self, z: Tensor) -> Tensor:
+        # Doubling alone runs out of bits; an irrational factor of nearly two does not.
+        return (1.999 * z[:, -1]) % 1.0
+
+
+def test_the_exponent_of_a_map_that_stretches_by_a_factor_is_its_logarithm_over_the_interval() -> None:
+    found = leading_exponent(Doubling(), torch.rand(3, 1, 4), 0.5)  # type: ignore[arg-type]
+    assert found["mean"] == pytest.approx(math.log(1.999) / 0.5, rel=1e-5)
+
+
+def test_every_row_composes_and_rows_of_one_training_share_their_runs(tmp_path: Path) -> None:
+    system = KS_L22
+    entries = {(e.operator, e.method): e for table in TABLES for e in table.entries if e.values}
+    ready = [entry for entry in entries.values() if study.available(Row(TABLE, system, entry))]
+    assert len(ready) > 10
+    for entry in ready:
+        run = of_entry(entry, system, entry.values[0], 0, system.steps)
+        widths = [text.format(width=8) for text in run.widths]
+        composed([*run.overrides, *widths, "trainer.max_steps=1"], tmp_path, tmp_path)
+    methods, operators = TABLES[3], TABLES[1]
+    assert Row(methods, system, ONE_STEP).tuning() == Row(operators, system, FNO).tuning()
+    ids = [run.id for run in Row(methods, system, ONE_STEP).final(1e-3)]
+    assert len(set(ids)) == 3
