@@ -13,8 +13,9 @@ import torch
 
 BACKENDS = ("dft", "fft", "triton")
 # Largest number of wavenumbers on any axis for which matrices are faster, by kind of device: one thread of an AMD EPYC
-# with AVX-512; on cards a count of operations, not yet measured.
-DFT_LIMIT = {"cpu": 32, "cuda": 64}
+# with AVX-512, in one dimension; in two and three they still were at every number that a grid holds. On cards a count
+# of operations, not yet measured.
+DFT_LIMIT = {"cpu": 128, "cuda": 64}
 
 
 @dataclass(frozen=True)

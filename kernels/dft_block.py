@@ -1,4 +1,4 @@
-"""`spectral_conv` with its transforms as matrix products: the fastest way on a CPU up to some thirty wavenumbers.
+"""`spectral_conv` with its transforms as matrix products: the fastest way on a CPU up to a hundred wavenumbers.
 
 The block keeps what its backward pass needs and nothing else: the input, its few coefficients, and the field before the
 GELU. The skip, the bias (in the coefficient `k = 0`) and the synthesis accumulate in one field. Inside, fields lie as

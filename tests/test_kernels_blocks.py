@@ -115,8 +115,8 @@ def test_a_network_takes_samples_in_parts_without_changing_the_map() -> None:
 
 def test_the_choice_follows_the_table_and_may_be_overridden(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
-    assert choose(cpu, (32, 4)).backend == "dft"
-    assert choose(cpu, (4, 33)).backend == "fft"
+    assert choose(cpu, (128, 4)).backend == "dft"
+    assert choose(cpu, (4, 129)).backend == "fft"
     assert choose(torch.device("meta"), (4,)).backend == "fft"
     # What has never run on a card is not what a card gets unasked.
     assert choose(torch.device("cuda"), (4,)).backend == "dft"

@@ -27,9 +27,9 @@ faster. `met` and `missed` are said of the median."""
 
 def page(results: Path) -> str:
     """The whole page."""
-    names = ("training_step_cpu", "time_to_error", "kernels_gpu")
-    cpu, errors, card = (read(results / f"{name}.json") for name in names)
-    return "\n\n".join([HEAD, *on_a_cpu(cpu), *training(errors), on_a_card(card)]) + "\n"
+    names = ("training_step_cpu", "time_to_error", "crossover_cpu", "kernels_gpu")
+    cpu, errors, crossing, card = (read(results / f"{name}.json") for name in names)
+    return "\n\n".join([HEAD, *on_a_cpu(cpu), *training(errors), *crossover(crossing), on_a_card(card)]) + "\n"
 
 
 def read(path: Path) -> dict[str, Any] | None:
@@ -85,6 +85,24 @@ def steps(name: str, rows: list[dict[str, Any]]) -> str:
     head = ["points, modes, channels", "neuraloperator", "tuned", "rollwave", "plain", "tuned"]
     head += ["stock", "plain", "tuned"]
     return section(name, text, head, lines or ["| all rows " + "| not yet measured " * 8 + "|"])
+
+
+def crossover(measured: dict[str, Any] | None) -> list[str]:
+    """Where the two formulations cross, or nothing where that has not been measured."""
+    if measured is None:
+        return []
+    lines = [
+        f"| {' x '.join(map(str, row['points']))} | {row['modes']} | {row['batch']} | {1e3 * row['dft']:.3g} "
+        f"| {1e3 * row['fft']:.3g} | {row['ratio']:.2f} |"
+        for row in measured["rows"]
+    ]
+    text = (
+        f"One `spectral_conv` of {measured['width']} channels with skip, bias and GELU, there and back, in milliseconds "
+        f"of processor time on {measured['threads']} thread(s); commit {measured['versions']['commit']}. The table in "
+        "`kernels/choice.py` follows from it. Measured by `python benchmarks/crossover.py`."
+    )
+    head = ["points", "modes", "batch", "matrices", "fast transforms", "fast over matrices"]
+    return [section("Matrices or fast transforms", text, head, lines)]
 
 
 def inference(rows: list[dict[str, Any]]) -> str:
