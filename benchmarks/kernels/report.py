@@ -98,8 +98,8 @@ def crossover(measured: dict[str, Any] | None) -> list[str]:
     ]
     text = (
         f"One `spectral_conv` of {measured['width']} channels with skip, bias and GELU, there and back, in "
-        f"milliseconds of processor time on {measured['threads']} thread(s); commit {measured['versions']['commit']}. The table in "
-        "`kernels/choice.py` follows from it. Measured by `python benchmarks/crossover.py`."
+        f"milliseconds of processor time on {measured['threads']} thread(s); commit {measured['versions']['commit']}. "
+        "The table in `kernels/choice.py` follows from it. Measured by `python benchmarks/crossover.py`."
     )
     head = ["points", "modes", "batch", "matrices", "fast transforms", "fast over matrices"]
     return [section("Matrices or fast transforms", text, head, lines)]
