@@ -42,18 +42,23 @@ def _matrices(
     points: tuple[int, ...], modes: tuple[int, ...], back: bool, dtype: torch.dtype, device: torch.device
 ) -> Matrices:
     """The rows of every axis: cosines, then sines, of which the last axis's are negative, scaled for one direction."""
-    rows = []
-    for axis, (N, K) in enumerate(zip(points, modes, strict=True)):
-        last, k = axis == len(points) - 1, torch.arange(K + 1)[:, None]
-        # The angle is reduced in integers: exact.
-        angle = (k * torch.arange(N) % N).to(torch.float64) * (2 * math.pi / N)
-        if back:
-            scale = torch.where((k == 0) | (not last), 1.0, 2.0).to(torch.float64)
-        else:
-            scale = torch.where(2 * k == N, 0.5, 1.0).to(torch.float64) / N
-        sine = torch.where(2 * k * torch.arange(N) % N == 0, 0.0, torch.sin(angle))
-        rows.append(torch.cat((scale * torch.cos(angle), (-scale if last else scale) * sine)).to(device, dtype))
-    return tuple(rows)
+    # Whoever asks first may be validating in inference mode, whose tensors no later training could use.
+    with torch.inference_mode(False):
+        return tuple(_rows(points, modes, back, axis).to(device, dtype) for axis in range(len(points)))
+
+
+def _rows(points: tuple[int, ...], modes: tuple[int, ...], back: bool, axis: int) -> Tensor:
+    """`_matrices` of one axis."""
+    N, K, last = points[axis], modes[axis], axis == len(points) - 1
+    k = torch.arange(K + 1)[:, None]
+    # The angle is reduced in integers: exact.
+    angle = (k * torch.arange(N) % N).to(torch.float64) * (2 * math.pi / N)
+    if back:
+        scale = torch.where((k == 0) | (not last), 1.0, 2.0).to(torch.float64)
+    else:
+        scale = torch.where(2 * k == N, 0.5, 1.0).to(torch.float64) / N
+    sine = torch.where(2 * k * torch.arange(N) % N == 0, 0.0, torch.sin(angle))
+    return torch.cat((scale * torch.cos(angle), (-scale if last else scale) * sine))
 
 
 def analyse(v: Float[Tensor, "b *space c"], matrices: Matrices) -> Float[Tensor, "*k 2 b c"]:

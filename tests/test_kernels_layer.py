@@ -150,3 +150,16 @@ def test_autocast_and_a_compiler_see_the_parts() -> None:
     ours, exact = compiled(*tensors), composed((4,), "gelu", *tensors)
     for mine, other in zip(*(torch.autograd.grad(f.square().sum(), tensors) for f in (ours, exact)), strict=True):
         assert (mine - other).norm() < 1e-5 * other.norm()
+
+
+def test_a_grid_that_was_first_seen_in_inference_mode_can_be_trained_on_in_every_way() -> None:
+    """As when a run begins with its validation."""
+    points, modes = (19,), (5,)
+    v, *weights = layer_of(points, modes)
+    with torch.inference_mode():
+        layer(modes, "gelu", v, *weights)
+    direction = torch.randn_like(v)
+    with forward_ad.dual_level():
+        tangent = forward_ad.unpack_dual(layer(modes, "gelu", forward_ad.make_dual(v, direction), *weights)).tangent
+    (g,) = torch.autograd.grad(tangent.square().sum(), weights[0])
+    assert g.abs().max() > 0

@@ -186,7 +186,7 @@ def test_matching_pulls_a_linear_map_to_the_true_one() -> None:
 
 def test_the_flow_is_no_part_of_what_a_checkpoint_says() -> None:
     plain = recipe_of(JacobianMatching(Linear(random_matrix()), weight=0.3))
-    assert plain == {"name": "JacobianMatching", "weight": 0.3, "product": {}}
+    assert plain == {"name": "JacobianMatching", "weight": 0.3, "product": {"name": "ForwardMode"}}
 
 
 def test_the_spectral_penalty_is_that_of_the_largest_stretching() -> None:

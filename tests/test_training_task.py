@@ -20,7 +20,11 @@ from rollwave.operators import FNO, Emulator
 from rollwave.training import (
     AtomicCheckpointIO,
     BestCheckpoint,
+    FiniteDifference,
     ForecastTask,
+    ForwardMode,
+    JacobianPenalty,
+    JacobianProbe,
     LastCheckpoint,
     NonFiniteLossError,
     Pushforward,
@@ -207,6 +211,34 @@ def test_other_data_and_other_versions_are_named(data: TrajectoryDataModule, che
     path = edited(checkpoint, data_hash="abc", versions=versions)
     with pytest.warns(UserWarning, match=r"data_hash is 'abc'.*torch's version is '2\.0\.0'"):
         trainer(max_epochs=2).fit(small_task(data), datamodule=data, ckpt_path=path)
+
+
+def test_a_regulariser_that_differs_in_a_part_alone_is_named(data: TrajectoryDataModule, tmp_path: Path) -> None:
+    def task(product: ForwardMode | FiniteDifference) -> ForecastTask:
+        built = small_task(data)
+        return ForecastTask(
+            built.emulator,
+            objective=built.objective,
+            loss=built.loss,
+            optimizer=built.optimizer,
+            schedule=built.schedule,
+            horizon_metric=built.horizon_metric,
+            regularizer=JacobianPenalty(1e-3, probe=JacobianProbe(product=product)),
+        )
+
+    first = trainer(max_epochs=1)
+    first.fit(task(ForwardMode()), datamodule=data)
+    first.save_checkpoint(tmp_path / "one.ckpt")
+    with pytest.warns(UserWarning, match=r"regularizer is .*ForwardMode.* in the checkpoint and .*FiniteDifference"):
+        trainer(max_epochs=2).fit(task(FiniteDifference()), datamodule=data, ckpt_path=tmp_path / "one.ckpt")
+
+
+def test_an_emulator_of_another_structure_is_refused(data: TrajectoryDataModule, checkpoint: Path) -> None:
+    content = torch.load(checkpoint, weights_only=True)
+    content["hyper_parameters"]["emulator"]["conserve"] = {"_target_": "rollwave.operators.Conserve"}
+    torch.save(content, checkpoint)
+    with pytest.raises(ValueError, match=r"conserve is .* in the checkpoint and None here"):
+        trainer(max_epochs=2).fit(small_task(data), datamodule=data, ckpt_path=checkpoint)
 
 
 def test_a_checkpoint_that_is_not_there_or_not_ours_is_told(data: TrajectoryDataModule, tmp_path: Path) -> None:

@@ -9,12 +9,17 @@ from torch import nn
 
 
 def recipe_of(thing: Any) -> dict[str, Any]:
-    """Class and fields of a frozen dataclass, or `config` of a module, as plain data."""
+    """Class and fields of a frozen dataclass, and of those inside it, or `config` of a module, as plain data."""
     if isinstance(thing, nn.Module):
         return {"name": type(thing).__name__, **thing.config}  # type: ignore[dict-item]
-    fields = dataclasses.asdict(thing) if dataclasses.is_dataclass(thing) and not isinstance(thing, type) else {}
-    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()}
-    return {"name": type(thing).__name__, **plain}
+    fields = dataclasses.fields(thing) if dataclasses.is_dataclass(thing) else ()
+    return {"name": type(thing).__name__, **{field.name: _plain(getattr(thing, field.name)) for field in fields}}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return recipe_of(value) if dataclasses.is_dataclass(value) else value
 
 
 def check_resumable(checkpoint: Mapping[str, Any], hyper_parameters: Mapping[str, Any]) -> None:

@@ -70,7 +70,7 @@ class JAWS(nn.Module):
             "weight": self.weight,
             "width": self.width,
             "prior": recipe_of(self.prior),
-            "probe": {**recipe_of(self.probe), "product": recipe_of(self.probe.product)},
+            "probe": recipe_of(self.probe),
             "placement": recipe_of(self.placement),
         }
 
