@@ -137,15 +137,22 @@ def filled(network: Network, config: Mapping[str, Any], state: Mapping[str, Tens
         ValueError: the weights are of another emulator.
     """
     try:
-        # Copied, in the precision that they were saved in: assigned, parameters that modules share would part.
-        for name, tensor in (*network.named_parameters(), *network.named_buffers()):
-            tensor.data = tensor.data.to(state.get(name, tensor).dtype)
+        in_saved_precision(network, state)
         network.load_state_dict(state)
     except RuntimeError as error:
         first, *others = str(error).split("\n\t")[1:]
         raise ValueError(f"the weights in {source} do not fit its config ({len(others)} more): {first}") from None
     warn_about_versions(config, source)
     return network.eval()
+
+
+def in_saved_precision(module: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Give every parameter and buffer the precision of its saved value, so that loading, which copies, rounds nothing.
+
+    Assigned instead of copied, parameters that modules share would part.
+    """
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        tensor.data = tensor.data.to(state.get(name, tensor).dtype)
 
 
 def warn_about_versions(config: Mapping[str, Any], source: str) -> None:

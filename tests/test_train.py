@@ -289,3 +289,39 @@ def test_every_key_of_the_program_has_a_comment(root: Path) -> None:
     keys = [line for line in lines if line[:1].isalpha() and not line.startswith(("defaults", "hydra"))]
     explained = [line for above, line in pairwise(lines) if above.startswith("#") and line[:1].isalpha()]
     assert [key for key in keys if key not in explained] == []
+
+
+METHOD = [
+    *("operator=dymixop", "operator.interaction.points=16", "regularizer=jaws", "regularizer.weight=0.01"),
+    *("objective=unrolled", "objective.steps=2"),
+]
+
+
+@pytest.mark.slow
+def test_dymixop_with_jaws_trains_the_same_on_two_processes_killed_and_resumed(
+    root: Path, program: ModuleType, folder: Path, tmp_path: Path
+) -> None:
+    double = [*METHOD, "trainer.precision=64-true"]
+    one = fit(program, folder, tmp_path / "one", *double)
+    spread = [*double, "callbacks.last.every_n_train_steps=2", "trainer=ddp", *TWO]
+    whole = start(root, folder, tmp_path / "a", *spread)
+    killed = start(root, folder, tmp_path / "b", *spread, KILL)
+    assert (whole.returncode, killed.returncode) == (0, -signal.SIGKILL), whole.stderr + killed.stderr
+    for name, value in last(one)["state_dict"].items():
+        assert torch.allclose(last(only(tmp_path / "a"))["state_dict"][name], value, rtol=1e-8, atol=1e-10), name
+    resumed = start(root, folder, tmp_path / "c", *spread, f"ckpt_path={only(tmp_path / 'b')}/checkpoints/last.ckpt")
+    assert resumed.returncode == 0, resumed.stderr
+    assert_same_state(only(tmp_path / "a"), only(tmp_path / "c"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
+def test_dymixop_with_jaws_in_bfloat16_and_compiled_follows_the_plain_run(
+    program: ModuleType, folder: Path, tmp_path: Path, precision: str
+) -> None:
+    product = "regularizer.probe.product={_target_: rollwave.training.FiniteDifference}"
+    plain = fit(program, folder, tmp_path / "plain", *METHOD, product)
+    compiled = ["compile=true"] if precision == "32-true" else [f"trainer.precision={precision}"]
+    other = fit(program, folder, tmp_path / "other", *METHOD, product, *compiled)
+    close = 1e-2 if compiled == ["compile=true"] else 5e-2
+    assert_close_rows(plain, other, train=close, valid=close)

@@ -64,7 +64,8 @@ def run(
 ) -> tuple[dict[str, Any], Record]:
     """Fit, from a checkpoint if one is given; the state that training leaves, and what it logged."""
     record = Record()
-    limits = {key: changes.pop(key) for key in ("max_epochs", "max_steps", "accumulate_grad_batches") if key in changes}
+    known = ("max_epochs", "max_steps", "accumulate_grad_batches", "precision")
+    limits = {key: changes.pop(key) for key in known if key in changes}
     trainer = Trainer(
         accelerator="cpu",
         logger=False,
@@ -120,8 +121,13 @@ def assert_same_bits(a: Any, b: Any, where: str = "") -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"max_epochs": 10, "max_steps": EPOCHS * STEPS - 1}, {"objective": Noise(0.1), "accumulate_grad_batches": 2}],
-    ids=["epochs", "steps", "accumulated"],
+    [
+        {},
+        {"max_epochs": 10, "max_steps": EPOCHS * STEPS - 1},
+        {"objective": Noise(0.1), "accumulate_grad_batches": 2},
+        {"precision": "64-true"},
+    ],
+    ids=["epochs", "steps", "accumulated", "double"],
 )
 def test_resuming_from_any_checkpoint_changes_no_bit(folder: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
     whole, logged = run(folder, tmp_path, SaveEverywhere(tmp_path), **changes)

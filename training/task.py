@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from rollwave.operators import Emulator
+from rollwave.operators.pretrained import in_saved_precision
 
 from .augmentation import Augmentation
 from .compatibility import check_resumable, recipe_of
@@ -167,6 +168,8 @@ class ForecastTask(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         check_resumable(checkpoint, self.hparams)
+        # Lightning loads before it converts to the trainer's precision.
+        in_saved_precision(self, checkpoint["state_dict"])
         if "ema_state_dict" in checkpoint:
             saved = {name.removeprefix("emulator."): value for name, value in checkpoint["ema_state_dict"].items()}
             self._saved_average = saved, checkpoint["ema_updates"]
@@ -179,6 +182,7 @@ class ForecastTask(LightningModule):
     def trained_emulator(self) -> Emulator:
         """A copy of the emulator after the fit, with the averaged weights if there are any."""
         trained = Emulator.from_config(self.emulator.config)
+        in_saved_precision(trained, self._trained)
         trained.load_state_dict(self._trained)
         return trained.eval()
 
