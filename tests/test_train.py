@@ -195,11 +195,11 @@ def test_torchrun_trains_what_one_process_trains(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+@pytest.mark.parametrize(("strategy", "precision"), [("ddp", "32-true"), ("ddp", "64-true"), ("fsdp", "32-true")])
 def test_a_killed_run_of_two_processes_resumes_to_the_bit(
-    root: Path, folder: Path, tmp_path: Path, strategy: str
+    root: Path, folder: Path, tmp_path: Path, strategy: str, precision: str
 ) -> None:
-    spread = ["callbacks.last.every_n_train_steps=2", f"trainer={strategy}", *TWO]
+    spread = ["callbacks.last.every_n_train_steps=2", f"trainer={strategy}", f"trainer.precision={precision}", *TWO]
     whole = start(root, folder, tmp_path / "a", *spread)
     killed = start(root, folder, tmp_path / "b", *spread, KILL)
     assert (whole.returncode, killed.returncode) == (0, -signal.SIGKILL), whole.stderr + killed.stderr

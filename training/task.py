@@ -168,8 +168,8 @@ class ForecastTask(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         check_resumable(checkpoint, self.hparams)
-        # Lightning loads before it converts to the trainer's precision.
-        in_saved_precision(self, checkpoint["state_dict"])
+        # Lightning loads before it converts to the trainer's precision; a sharded state it loads apart, afterwards.
+        in_saved_precision(self, checkpoint.get("state_dict", {}))
         if "ema_state_dict" in checkpoint:
             saved = {name.removeprefix("emulator."): value for name, value in checkpoint["ema_state_dict"].items()}
             self._saved_average = saved, checkpoint["ema_updates"]
