@@ -15,15 +15,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
 
-from omegaconf import DictConfig, OmegaConf  # noqa: E402
+from omegaconf import DictConfig  # noqa: E402
 
-from rollwave.commands import command  # noqa: E402
+from rollwave.commands import command, register_resolvers  # noqa: E402
 from rollwave.evaluation import Settings, load_emulator  # noqa: E402
 from rollwave.evaluation import evaluate as evaluate_emulator  # noqa: E402
 
 COMMAND = " ".join(["python evaluate.py", *sys.argv[1:]])
 # A run's folder is named after the dataset, which may be given as a path.
-OmegaConf.register_new_resolver("stem", lambda path: Path(path or "none").stem, replace=True)
+register_resolvers()
 
 
 def evaluate(cfg: DictConfig) -> Path:

@@ -32,7 +32,7 @@ from lightning.pytorch.callbacks import Timer  # noqa: E402
 from lightning.pytorch.loggers import WandbLogger  # noqa: E402
 from omegaconf import DictConfig, OmegaConf  # noqa: E402
 
-from rollwave.commands import command  # noqa: E402
+from rollwave.commands import command, register_resolvers  # noqa: E402
 from rollwave.datasets import Recipe, TrajectoryDataModule, ensure_dataset, flow, open_source, parameters_of  # noqa: E402
 from rollwave.evaluation import evaluate  # noqa: E402
 from rollwave.kernels import keep_freed_memory  # noqa: E402
@@ -40,6 +40,7 @@ from rollwave.operators import Conditioned, Emulator, EmulatorMetadata, Normaliz
 from rollwave.training import BestCheckpoint, ForecastTask, Objective, Regularizer, compile_network  # noqa: E402
 
 log = logging.getLogger("train")
+register_resolvers()
 
 # Beginnings of warnings at every start: deprecations inside Lightning, and choices made here on purpose.
 NOISE = (
@@ -64,21 +65,9 @@ def train(cfg: DictConfig) -> dict[str, float]:
     objective: Objective = instantiate(cfg.objective)
     data = open_data(cfg, objective)
     emulator = build_emulator(cfg, data)
-    regularizer = build_regularizer(cfg, data)
     if cfg.compile:
         compile_network(emulator)
-    task = ForecastTask(
-        emulator,
-        objective=objective,
-        loss=instantiate(cfg.loss, _convert_="all"),
-        optimizer=instantiate(cfg.optimizer, _convert_="all"),
-        schedule=instantiate(cfg.scheduler),
-        horizon_metric=instantiate(cfg.horizon_metric),
-        regularizer=regularizer,
-        augmentation=for_equation(cfg.get("augmentation"), data),
-        ema_decay=cfg.ema_decay,
-        seed=cfg.seed,
-    )
+    task = build_task(cfg, objective, emulator, data)
     trainer = build_trainer(cfg)
     if trainer.strategy.root_device.type == "cpu":
         keep_freed_memory()
@@ -155,6 +144,22 @@ def build_regularizer(cfg: DictConfig, data: TrajectoryDataModule) -> Regularize
         filled["flow"] = flow(data.folder, time_stride=data.time_stride)
     regularizer: Regularizer = instantiate(cfg.regularizer, **filled, _convert_="all")
     return regularizer
+
+
+def build_task(cfg: DictConfig, objective: Objective, emulator: Emulator, data: TrajectoryDataModule) -> ForecastTask:
+    """What is minimised, by what optimiser and schedule."""
+    return ForecastTask(
+        emulator,
+        objective=objective,
+        loss=instantiate(cfg.loss, _convert_="all"),
+        optimizer=instantiate(cfg.optimizer, _convert_="all"),
+        schedule=instantiate(cfg.scheduler),
+        horizon_metric=instantiate(cfg.horizon_metric),
+        regularizer=build_regularizer(cfg, data),
+        augmentation=for_equation(cfg.get("augmentation"), data),
+        ema_decay=cfg.ema_decay,
+        seed=cfg.seed,
+    )
 
 
 def build_trainer(cfg: DictConfig) -> Trainer:

@@ -14,6 +14,8 @@ from torch import Tensor
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
+import crossover
+
 from kernels import agreement, cases, contenders, counting, report, report_gpu, targets
 
 TINY = cases.Case("model", (16,), 4, 4, batch=4)
@@ -199,3 +201,14 @@ def test_poisoned_memory_shows_what_a_kernel_leaves_unwritten() -> None:
         assert worst(x.clone(), x.double()) == 0
     assert torch.empty(3, dtype=torch.int64).dtype == torch.int64
     assert worst(x[:3], x.double()[:3] + 1e-3 * x.double()[:3].abs().max()) == pytest.approx(1e-3, rel=0.2)
+
+
+def test_a_crossing_is_measured_both_ways_and_told() -> None:
+    row = crossover.measure((16,), 3, 0.0)
+    assert row["ratio"] > 0
+    assert min(row["dft"], row["fft"]) > 0
+    measured = {"width": 32, "threads": 1, "versions": {"commit": "abc"}, "rows": [row | {"ratio": 1.25}]}
+    (text,) = report.crossover(measured)
+    assert "| 16 | 3 | 16 |" in text
+    assert "| 1.25 |" in text
+    assert report.crossover(None) == []

@@ -10,9 +10,11 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import nn
 
+from rollwave.commands import register_resolvers
 from rollwave.operators import FNO, DilatedResNet, NeuralOperatorModel, UNet
 from rollwave.operators.configurable import build
 
+register_resolvers()
 CONFIGS = sorted((Path(__file__).resolve().parent.parent / "configs" / "operator").glob("*.yaml"))
 # Shifts, in points, with which an operator's map commutes. The package's U-shaped model interpolates and claims none.
 SHIFTS = {"fno": 1, "dymixop": 1, "dilated_resnet": 1, "unet": 8, "tfno": 1}
@@ -266,3 +268,10 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "neuralop.models", None)
     with pytest.raises(ImportError, match=r"pip install 'rollwave\[baselines\]'"):
         NeuralOperatorModel(1, 1, name="FNO", arguments={"n_modes": [8], "hidden_channels": 6})
+
+
+def test_derivatives_are_of_order_one_on_the_points_that_a_dataset_stores() -> None:
+    config = OmegaConf.create({"dataset": {"points": [512], "space_stride": 2}})
+    config.operator = OmegaConf.load(next(path for path in CONFIGS if path.stem == "dymixop"))
+    assert config.operator.interaction.points == 256
+    assert OmegaConf.load(next(path for path in CONFIGS if path.stem == "dymixop")).interaction.points == 64

@@ -121,17 +121,7 @@ def build(cfg: DictConfig, ours: bool) -> tuple[ForecastTask, TrajectoryDataModu
     emulator = program().build_emulator(cfg, data)
     if not ours:
         emulator.network = as_neuraloperator(emulator.network)
-    task = ForecastTask(
-        emulator,
-        objective=objective,
-        loss=instantiate(cfg.loss, _convert_="all"),
-        optimizer=instantiate(cfg.optimizer, _convert_="all"),
-        schedule=instantiate(cfg.scheduler),
-        horizon_metric=instantiate(cfg.horizon_metric),
-        ema_decay=cfg.ema_decay,
-        seed=cfg.seed,
-    )
-    return task, data
+    return program().build_task(cfg, objective, emulator, data), data
 
 
 def as_neuraloperator(fno: FNO) -> NeuralOperatorModel:
