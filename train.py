@@ -33,11 +33,26 @@ from lightning.pytorch.loggers import WandbLogger  # noqa: E402
 from omegaconf import DictConfig, OmegaConf  # noqa: E402
 
 from rollwave.commands import command, register_resolvers  # noqa: E402
-from rollwave.datasets import Recipe, TrajectoryDataModule, ensure_dataset, flow, open_source, parameters_of  # noqa: E402
+from rollwave.datasets import (  # noqa: E402
+    DatasetMetadata,
+    Recipe,
+    TrajectoryDataModule,
+    ensure_dataset,
+    flow,
+    open_source,
+    parameters_of,
+)
 from rollwave.evaluation import evaluate  # noqa: E402
 from rollwave.kernels import keep_freed_memory  # noqa: E402
 from rollwave.operators import Conditioned, Emulator, EmulatorMetadata, Normalizer  # noqa: E402
-from rollwave.training import BestCheckpoint, ForecastTask, Objective, Regularizer, compile_network  # noqa: E402
+from rollwave.training import (  # noqa: E402
+    BestCheckpoint,
+    ForecastTask,
+    Likelihood,
+    Objective,
+    Regularizer,
+    compile_network,
+)
 
 log = logging.getLogger("train")
 register_resolvers()
@@ -62,7 +77,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     seed_everything(cfg.seed, workers=True, verbose=False)
     check_switches(cfg)
     check_devices(cfg.trainer)
-    objective: Objective = instantiate(cfg.objective)
+    objective = build_objective(cfg)
     data = open_data(cfg, objective)
     emulator = build_emulator(cfg, data)
     if cfg.compile:
@@ -82,10 +97,25 @@ def train(cfg: DictConfig) -> dict[str, float]:
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
-def open_data(cfg: DictConfig, objective: Objective) -> TrajectoryDataModule:
-    """The dataset, generated first if it is not there, in windows as long as the objective needs."""
+def build_objective(cfg: DictConfig) -> Objective:
+    """What is asked of the emulator; the dataset, which says what its config leaves open, is generated first if it is
+    not there.
+    """
     if Path(cfg.data.folder) == Path(cfg.paths.data) / cfg.dataset.name:
         ensure_dataset(Recipe.from_dict(OmegaConf.to_container(cfg.dataset, resolve=True)), cfg.paths.data)
+    filled = left_open(cfg.objective, open_source(cfg.data.folder).metadata)
+    objective: Objective = instantiate(cfg.objective, **filled, _convert_="all")
+    return objective
+
+
+def left_open(part: DictConfig, metadata: DatasetMetadata) -> dict[str, int]:
+    """The shape of a frame, where the config of a part names it and leaves it to the data."""
+    known = {"channels": len(metadata.channels), "dimensions": metadata.dimensions}
+    return {key: value for key, value in known.items() if key in part and part[key] is None}
+
+
+def open_data(cfg: DictConfig, objective: Objective) -> TrajectoryDataModule:
+    """The dataset in windows as long as the objective needs."""
     told = list((cfg.get("conditions") or {}).get("parameters") or {})
     data: TrajectoryDataModule = instantiate(
         cfg.data, history=cfg.history, horizon=objective.horizon, seed=cfg.seed, parameters=told, _convert_="all"
@@ -129,15 +159,18 @@ def for_equation(configured: DictConfig | None, data: TrajectoryDataModule) -> A
     return None if configured is None else instantiate(configured, _partial_=True, _convert_="all")(data.metadata)
 
 
-def build_regularizer(cfg: DictConfig, data: TrajectoryDataModule) -> Regularizer | None:
-    """What is added to the objective; what its config leaves open comes from the data."""
+def build_regularizer(cfg: DictConfig, data: TrajectoryDataModule, objective: Objective) -> Regularizer | None:
+    """What is added to the objective; what its config leaves open comes from the data, or from the objective."""
     if cfg.get("regularizer") is None:
         return None
-    metadata = data.metadata
-    known = {"channels": len(metadata.channels), "dimensions": metadata.dimensions}
-    filled: dict[str, Any] = {
-        key: value for key, value in known.items() if key in cfg.regularizer and cfg.regularizer[key] is None
-    }
+    filled: dict[str, Any] = dict(left_open(cfg.regularizer, data.metadata))
+    if "tied_to" in cfg.regularizer and cfg.regularizer.tied_to is None:
+        if not isinstance(objective, Likelihood):
+            raise ValueError(
+                f"a tied regularizer shares the tolerances of objective=likelihood, got {type(objective).__name__}; "
+                "leave the objective to it, or use regularizer=jaws"
+            )
+        filled["tied_to"] = objective.head
     if "flow" in cfg.regularizer and cfg.regularizer.flow is None:
         if data.others:
             raise ValueError(f"the flow of one dataset is not that of the others, {list(data.others)}; train on one")
@@ -155,7 +188,7 @@ def build_task(cfg: DictConfig, objective: Objective, emulator: Emulator, data: 
         optimizer=instantiate(cfg.optimizer, _convert_="all"),
         schedule=instantiate(cfg.scheduler),
         horizon_metric=instantiate(cfg.horizon_metric),
-        regularizer=build_regularizer(cfg, data),
+        regularizer=build_regularizer(cfg, data, objective),
         augmentation=for_equation(cfg.get("augmentation"), data),
         ema_decay=cfg.ema_decay,
         seed=cfg.seed,

@@ -11,9 +11,8 @@ and emulators lie in `--data`; figures of runs in `benchmarks/results/study/`, o
 """
 
 import argparse
+import multiprocessing
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -61,28 +60,26 @@ def launch(run: Run, arguments: argparse.Namespace, *, test: bool) -> None:
         (arguments.results / f"{run.id}.json").unlink(missing_ok=True)
         arguments.repeated.add(run.id)
     start = time.monotonic()
-    words = [
-        sys.executable,
-        __file__,
-        "--one",
-        run.id,
-        "--data",
-        str(arguments.data),
-        "--results",
-        str(arguments.results),
-    ]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
     log = arguments.data / "logs" / f"{run.id}.txt"
     log.parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "w") as file:
-        try:
-            code = subprocess.run(
-                [*words, *(["--test"] if test else [])], env=environment, stdout=file, stderr=file, timeout=PATIENCE
-            ).returncode
-        except subprocess.TimeoutExpired:
-            code = "no end"
-    said = "" if code == 0 else f"  FAILED ({code}): {last_line(log)}"
+    # A fork has imported already what takes eight seconds; this process computes nothing and has one thread.
+    process = multiprocessing.get_context("fork").Process(target=perform_apart, args=(run, arguments, test, log))
+    process.start()
+    process.join(PATIENCE)
+    process.kill()
+    process.join()
+    said = "" if process.exitcode == 0 else f"  FAILED ({process.exitcode}): {last_line(log)}"
     print(f"{time.monotonic() - start:6.1f} s  {run.id}{'' if test else '  (tuning)'}{said}", flush=True)
+
+
+def perform_apart(run: Run, arguments: argparse.Namespace, test: bool, log: Path) -> None:
+    """A run in this process, which was made for it; what it says goes into `log`."""
+    from study_parts.work import perform
+
+    with open(log, "w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    perform(run, arguments.data, arguments.results, test=test)
 
 
 def last_line(log: Path) -> str:
@@ -91,25 +88,13 @@ def last_line(log: Path) -> str:
     return lines[-1] if lines else "nothing"
 
 
-def one(arguments: argparse.Namespace) -> None:
-    """The run of that name, in this process."""
-    from study_parts.work import perform
-
-    perform(find(arguments.one, arguments.results), arguments.data, arguments.results, test=arguments.test)
-
-
-def find(name: str, results: Path) -> Run:
-    """The run of that name, among those that tables ask for."""
-    for row in (row for group in rows(order()) for row in group):
-        value = row.chosen(results)
-        for run in (*row.tuning(), *([] if value is None else row.final(value))):
-            if run.id == name:
-                return run
-    raise SystemExit(f"no table asks for a run {name}; see --list")
-
-
 def run_all(arguments: argparse.Namespace) -> None:
     """Tables in order; in each, all values of all rows, then the chosen ones seed by seed."""
+    os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
+    # What forks inherit.
+    from study_parts import program, work  # noqa: F401
+
+    program.program()
     try:
         for group in shares(arguments):
             ready = [row for row in group if available(row)]
@@ -147,7 +132,6 @@ def main() -> None:
     what.add_argument("--list", action="store_true", help="what there is and what is missing")
     what.add_argument("--run", action="store_true", help="do what is missing")
     what.add_argument("--report", action="store_true", help="write docs/study.md")
-    what.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--table", type=int, choices=[table.number for table in TABLES])
     parser.add_argument("--system", nargs="+", help="names of systems")
     parser.add_argument("--workers", default="1/1", help="k/n: this process takes the k-th of n shares")
@@ -155,12 +139,9 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="repeat runs that are there")
     parser.add_argument("--data", type=Path, default=ROOT / "data" / "study")
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results" / "study")
-    parser.add_argument("--test", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     arguments.deadline, arguments.repeated = time.monotonic() + 60 * arguments.limit_minutes, set()
-    if arguments.one:
-        one(arguments)
-    elif arguments.run:
+    if arguments.run:
         run_all(arguments)
     elif arguments.list:
         overview(arguments)

@@ -23,6 +23,7 @@ from .jacobian_matching import JacobianMatching
 from .jacobian_penalty import JacobianPenalty, OneSided, SlopeWeight, UniformWeight
 from .jacobian_probe import JacobianProbe
 from .jaws import JAWS
+from .likelihood import Likelihood
 from .losses import BandWeighted, RelativeH1, RelativeL2
 from .noise import Noise
 from .objective import Loss, Objective
@@ -36,7 +37,7 @@ from .structure import conserve_for, galilean_for
 from .symmetries import Boost, Flip, Phase, QuarterTurn, Symmetry, Translation
 from .task import ForecastTask
 from .teacher_forcing import TeacherForcing
-from .tolerances import InPlace, Permuted, TolerancePrior
+from .tolerances import InPlace, Permuted, ToleranceHead, TolerancePrior
 from .unrolled import Unrolled
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "JacobianProbe",
     "JacobianProduct",
     "LastCheckpoint",
+    "Likelihood",
     "Loss",
     "Noise",
     "NonFiniteLossError",
@@ -82,6 +84,7 @@ __all__ = [
     "SpectralNorm",
     "Symmetry",
     "TeacherForcing",
+    "ToleranceHead",
     "TolerancePrior",
     "Translation",
     "UniformWeight",

@@ -10,7 +10,7 @@ from .compatibility import recipe_of
 from .draws import Draws
 from .jacobian_probe import JacobianProbe
 from .regularizer import ramp
-from .tolerances import InPlace, Placement, ToleranceHead, TolerancePrior
+from .tolerances import InPlace, Placement, SharedTolerances, ToleranceHead, TolerancePrior
 
 
 class JAWS(nn.Module):
@@ -38,6 +38,7 @@ class JAWS(nn.Module):
         prior: of `s`: `eta`, its bounds, and the floor of `r`.
         probe: where and how `r` is measured.
         placement: where the learned weights act.
+        tied_to: tolerances of errors, whose field `s` shares up to a constant; None for a head of its own.
 
     Reference:
         After Nie and Suzuki (2026), arXiv:2603.05538, whose abstract states the idea; head, coefficients and schedule
@@ -54,6 +55,7 @@ class JAWS(nn.Module):
         prior: TolerancePrior | None = None,
         probe: JacobianProbe | None = None,
         placement: Placement | None = None,
+        tied_to: ToleranceHead | None = None,
     ) -> None:
         super().__init__()
         if weight < 0:
@@ -61,7 +63,11 @@ class JAWS(nn.Module):
         self.weight, self.width = weight, width
         self.prior, self.probe = prior or TolerancePrior(), probe or JacobianProbe()
         self.placement = placement or InPlace()
-        self.head = ToleranceHead(channels, dimensions, width=width, bound=self.prior.bound)
+        self.head: ToleranceHead | SharedTolerances = (
+            ToleranceHead(channels, dimensions, width=width, bound=self.prior.bound)
+            if tied_to is None
+            else SharedTolerances(tied_to)
+        )
 
     @property
     def config(self) -> dict[str, Any]:
@@ -72,6 +78,7 @@ class JAWS(nn.Module):
             "prior": recipe_of(self.prior),
             "probe": recipe_of(self.probe),
             "placement": recipe_of(self.placement),
+            "tied": isinstance(self.head, SharedTolerances),
         }
 
     def forward(

@@ -35,7 +35,7 @@ class ForecastTask(LightningModule):
 
     Args:
         emulator: what is trained.
-        objective: what is asked of it on a window.
+        objective: what is asked of it on a window; what parameters it may have are treated like the regulariser's.
         loss: the distance of two frames.
         optimizer: makes an optimiser from parameters.
         schedule: of the learning rate, by steps.
@@ -81,8 +81,8 @@ class ForecastTask(LightningModule):
     def configure_model(self) -> None:
         """Shard the network when the strategy has a mesh of processes for that."""
         if self.device_mesh is not None and not self._sharded:
-            if isinstance(self.regularizer, nn.Module):
-                raise ValueError("a regularizer with parameters cannot be sharded; use trainer=ddp")
+            if any(isinstance(part, nn.Module) for part in (self.objective, self.regularizer)):
+                raise ValueError("an objective or regularizer with parameters cannot be sharded; use trainer=ddp")
             shard(self.emulator.network, self.device_mesh)
             self._sharded = True
 

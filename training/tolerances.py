@@ -36,12 +36,13 @@ class TolerancePrior:
 
 
 class ToleranceHead(nn.Module):
-    """`s = s_0 + S tanh(h(u, |D u|) / S)`, the log tolerance of every output of a step from the frame `u`.
+    """`s = s_0 + S tanh(h(u, |D u|) / S)`, the log tolerance of every output of a step from the frame `u`: of its
+    squared error, or of the energy of its row of the Jacobian.
 
     `h` is three periodic convolutions over the frame and its central differences along each axis, in units of their
     rms in the first batch. Its last layer starts at zero: the first tolerance is `s_0`, the same everywhere. `s_0` is
-    the log of the mean energy in the first batch of the run, over all processes; it is kept in the checkpoint, and
-    resuming finds it there.
+    the log of the mean of what is tolerated in the first batch of the run, over all processes; it is kept in the
+    checkpoint, and resuming finds it there.
 
     Args:
         channels: of a frame.
@@ -76,7 +77,7 @@ class ToleranceHead(nn.Module):
         return s
 
     @torch.no_grad()
-    def start(self, u: Float[Tensor, "b c *space"], energies: Float[Tensor, "b c *space"]) -> None:
+    def start(self, u: Float[Tensor, "b c *space"], tolerated: Float[Tensor, "b c *space"]) -> None:
         """Take `s_0` and the units of the differences from the first batch; do nothing ever after.
 
         Every process takes the means over all of them, since each keeps a copy of the head.
@@ -84,16 +85,57 @@ class ToleranceHead(nn.Module):
         # A look at the buffer waits for the device, so it is taken once.
         if not self._ready and not self.started:
             squares = slopes(u, self.dimensions).square().transpose(0, 1).flatten(1).mean(1)
-            means = mean_of_processes(torch.cat([energies.mean()[None], squares]))
-            if not (means[0] > 0 and means.isfinite().all()):
-                raise ValueError(
-                    f"expected a finite positive mean energy of the Jacobian's rows to start from, got {means[0]:.3g}; "
-                    "a map that changes nothing has none when the identity is taken off: use identity=0"
-                )
-            self.level.copy_(means[0].log())
+            means = mean_of_processes(torch.cat([tolerated.mean()[None], squares]))
+            self.level.copy_(log_of_mean(means[0]))
             self.slopes.copy_(means[1:].sqrt().clamp_min(torch.finfo(u.dtype).tiny))
             self.started.fill_(True)
         self._ready = True
+
+
+class SharedTolerances(nn.Module):
+    """`s + c`, the tolerances `s` of another head with a constant of their own: what errors and a Jacobian have in
+    common is where they are tolerated, not in what unit.
+
+    `c` is learned; the first tolerance is the log of the mean of what is tolerated in the first batch.
+
+    Args:
+        head: the other head, which starts before this one.
+    """
+
+    level: Tensor
+    started: Tensor
+
+    def __init__(self, head: ToleranceHead) -> None:
+        super().__init__()
+        self.head = head
+        self.constant = nn.Parameter(torch.zeros(()))
+        self.register_buffer("level", torch.zeros(()))
+        self.register_buffer("started", torch.zeros((), dtype=torch.bool))
+        self._ready = False
+
+    def forward(self, u: Float[Tensor, "b c *space"]) -> Float[Tensor, "b c *space"]:
+        s: Tensor = self.head(u) + self.constant
+        return s
+
+    @torch.no_grad()
+    def start(self, u: Float[Tensor, "b c *space"], tolerated: Float[Tensor, "b c *space"]) -> None:
+        """Take the first level from the first batch; do nothing ever after."""
+        if not self._ready and not self.started:
+            self.level.copy_(log_of_mean(mean_of_processes(tolerated.mean())))
+            self.constant.copy_(self.level - self.head.level)
+            self.started.fill_(True)
+        self._ready = True
+
+
+def log_of_mean(mean: Tensor) -> Tensor:
+    """Where tolerances start; raise a `ValueError` unless there is something to tolerate."""
+    if not (mean > 0 and mean.isfinite()):
+        raise ValueError(
+            f"expected a finite positive mean of the Jacobian's energies, or of squared errors, to start tolerances "
+            f"from, got {mean:.3g}; a map that changes nothing has no energies when the identity is taken off: "
+            "use identity=0"
+        )
+    return mean.log()
 
 
 def slopes(u: Float[Tensor, "b c *space"], dimensions: int) -> Float[Tensor, "b dc *space"]:

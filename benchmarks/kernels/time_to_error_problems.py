@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
 from lightning import seed_everything
 from omegaconf import DictConfig
 
@@ -116,7 +115,7 @@ def build(cfg: DictConfig, ours: bool) -> tuple[ForecastTask, TrajectoryDataModu
     """The task of `train.py`, untrained, and its data; neuraloperator's network gets the initial weights of ours."""
     program().quieten()
     seed_everything(cfg.seed, workers=True, verbose=False)
-    objective = instantiate(cfg.objective)
+    objective = program().build_objective(cfg)
     data = program().open_data(cfg, objective)
     emulator = program().build_emulator(cfg, data)
     if not ours:

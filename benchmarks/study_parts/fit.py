@@ -69,16 +69,16 @@ def plain(node: Any) -> dict[str, Any]:
 def training_cost(cfg: Any) -> dict[str, float]:
     """Memory and processor time of one training step of a config, on a batch of its data."""
     seed_everything(cfg.seed, workers=True, verbose=False)
-    objective, loss = instantiate(cfg.objective), instantiate(cfg.loss, _convert_="all")
+    objective, loss = program().build_objective(cfg), instantiate(cfg.loss, _convert_="all")
     data: TrajectoryDataModule = program().open_data(cfg, objective)
-    emulator, penalty = program().build_emulator(cfg, data), program().build_regularizer(cfg, data)
+    emulator, penalty = program().build_emulator(cfg, data), program().build_regularizer(cfg, data, objective)
     z, draws = emulator.encode(next(iter(data.train_dataloader()))), Draws(cfg.seed, 1)
 
     def value() -> torch.Tensor:
         total = objective(emulator, z, loss=loss, draws=draws).mean()
         return total if penalty is None else total + penalty(emulator, z, draws=draws, progress=0.5).mean()
 
-    extra = list(penalty.parameters()) if isinstance(penalty, nn.Module) else []
+    extra = [p for part in (objective, penalty) if isinstance(part, nn.Module) for p in part.parameters()]
     return step_cost(value, emulator, extra)
 
 
@@ -95,8 +95,9 @@ def learned_weight(cfg: Any, folder: Path) -> dict[str, float]:
     """`alpha <exp(-s)>` over space and validation states, where a penalty has learned tolerances `s`."""
     if cfg.get("regularizer") is None:
         return {}
-    data: TrajectoryDataModule = program().open_data(cfg, instantiate(cfg.objective))
-    penalty = program().build_regularizer(cfg, data)
+    objective = program().build_objective(cfg)
+    data: TrajectoryDataModule = program().open_data(cfg, objective)
+    penalty = program().build_regularizer(cfg, data, objective)
     head = getattr(penalty, "head", None)
     if head is None:
         return {}

@@ -84,6 +84,9 @@ CONTROLS = (
     entries.ORACLE,
     entries.PERMUTED,
     entries.HINGE,
+    entries.LIKELIHOOD,
+    entries.JAWS_APART,
+    entries.JAWS_TIED,
     entries.NOISE,
     entries.UNROLL_10,
     replace(entries.CHECKPOINTED, seeds=None, values=entries.LEARNING_RATES),
@@ -130,7 +133,8 @@ TABLES = (
         number=5,
         title="Is it the adaptivity? Controls for JAWS",
         question="The Jacobian penalty with weights learned in space, beside a uniform one, one with the same mean "
-        "weight, weights from an oracle, weights permuted in space, a one-sided penalty, noise, and unrolls.",
+        "weight, weights from an oracle, weights permuted in space, a one-sided penalty, errors whose variance is "
+        "learned too, apart from the tolerance of the Jacobian or together with it, noise, and unrolls.",
         entries=CONTROLS,
         base="one step",
         systems=(BURGERS_1E2, BURGERS_5E3, KS_L22, KS_L64),
