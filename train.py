@@ -40,7 +40,6 @@ from rollwave.datasets import (  # noqa: E402
     ensure_dataset,
     flow,
     open_source,
-    parameters_of,
 )
 from rollwave.evaluation import evaluate  # noqa: E402
 from rollwave.kernels import keep_freed_memory  # noqa: E402
@@ -266,10 +265,7 @@ def report(emulator: Emulator, cfg: DictConfig) -> None:
         log.warning("%s has no test split, so there is no report", cfg.data.folder)
         return
     again = f"python evaluate.py checkpoint={os.path.relpath(cfg.folder)} dataset={cfg.dataset.name}"
-    told = () if emulator.conditions is None else tuple(emulator.conditions.ranges)
-    parameters = dict(zip(told, parameters_of(open_source(cfg.data.folder).metadata, told), strict=True))
-    with emulator.given(parameters):
-        measured = evaluate(emulator, cfg.data.folder, output=cfg.folder, command=again)
+    measured = evaluate(emulator, cfg.data.folder, output=cfg.folder, command=again)
     scalars = measured["candidates"]["model"]["scalars"]
     time = scalars["valid_prediction_time"]["median"]
     lyapunov = scalars.get("valid_prediction_time_lyapunov", {}).get("median")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rollwave.datasets import DatasetMetadata, Recipe, TrajectoryDataset, load_recipe, open_source
+from rollwave.datasets import DatasetMetadata, Recipe, TrajectoryDataset, load_recipe, open_source, parameters_of
 from rollwave.operators import Emulator
 from rollwave.solvers import Grid
 
@@ -34,7 +34,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Roll the emulator and its baselines out over a split, and write `report.md`, `metrics.json` and figures.
 
-    The frames that the emulator is given are in no metric. Beside the model stand persistence, climatology and, where
+    The frames that the emulator is given are in no metric. A conditioned emulator is told the coefficients that the
+    dataset's equation has. Beside the model stand persistence, climatology and, where
     the dataset holds its recipe, the solver from a perturbed start.
 
     Args:
@@ -50,6 +51,7 @@ def evaluate(
     Raises:
         ValueError: the emulator steps another equation, other channels or another interval, or the trajectories are too
             short.
+        DatasetError: the emulator is to be told a coefficient that the dataset does not state.
     """
     settings, output = settings or Settings(), Path(output)
     metadata = open_source(dataset).metadata
@@ -68,10 +70,11 @@ def evaluate(
     forecasts |= {"persistence": Persistence(), "climatology": Climatology(windows.statistics.mean)}
     log.info("%d rollouts of %d steps on %s", len(windows), windows.frames - emulator.history, device)
     batches = _batches(windows, settings.batch_size)
-    results, truth, notes = run(forecasts, batches, history=emulator.history, ruler=ruler, device=device)
+    with emulator.given(_told(emulator, metadata)):
+        results, truth, notes = run(forecasts, batches, history=emulator.history, ruler=ruler, device=device)
+        survival = _survival(emulator, windows, settings, device) if settings.extend else None
     if recipe is None:
         notes.append("The dataset holds no recipe, so there is no perturbed solver and no invariant to watch.")
-    survival = _survival(emulator, windows, settings, device) if settings.extend else None
     circumstances = Circumstances(emulator, windows, ruler, settings, device, command)
     metrics = record(circumstances, results, truth, survival, notes)
     output.mkdir(parents=True, exist_ok=True)
@@ -79,6 +82,12 @@ def evaluate(
     (output / "metrics.json").write_text(json.dumps(metrics, indent=1, allow_nan=False) + "\n")
     (output / "report.md").write_text(render(metrics, figures))
     return metrics
+
+
+def _told(emulator: Emulator, metadata: DatasetMetadata) -> dict[str, float]:
+    """The coefficients that the emulator is conditioned on, as the dataset states them."""
+    names = () if emulator.conditions is None else tuple(emulator.conditions.ranges)
+    return dict(zip(names, parameters_of(metadata, names), strict=True))
 
 
 def _time_stride(emulator: Emulator, metadata: DatasetMetadata) -> int:

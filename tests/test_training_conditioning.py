@@ -11,7 +11,16 @@ from lightning import Trainer
 from torch import Tensor, nn
 from training_helpers import small_task
 
-from rollwave.datasets import DatasetError, Mixture, Recipe, TrajectoryDataModule, TrajectoryDataset, ensure_dataset
+from rollwave.datasets import (
+    DatasetError,
+    Mixture,
+    Recipe,
+    TrajectoryDataModule,
+    TrajectoryDataset,
+    ensure_dataset,
+    open_source,
+)
+from rollwave.evaluation import Settings, evaluate
 from rollwave.operators import FNO, Conditioned, Conditions, Emulator, EmulatorMetadata, Normalizer
 from rollwave.training import AllPairs, Draws, OneStep
 
@@ -150,6 +159,37 @@ def test_one_operator_learns_two_viscosities_that_it_is_told(folders: list[Path]
             errors[true, given] = float((rolled - u[:, 1:]).norm() / u[:, 1:].norm())
     assert errors[0.5, 0.5] < 0.5 * errors[0.5, 0.05]
     assert errors[0.05, 0.05] < 0.5 * errors[0.05, 0.5]
+
+
+def test_an_evaluation_tells_the_emulator_the_coefficients_of_its_dataset(folders: list[Path], tmp_path: Path) -> None:
+    metadata = open_source(folders[0]).metadata
+    conditions = Conditions(parameters={"viscosity": (0.05, 0.5)})
+    network = Conditioned(FNO(1, 1, width=4, modes=(3,), depth=1), conditions=1, hidden=4)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    emulator = Emulator(
+        network, normalizer=Normalizer([0.0], [1.0], [1.0], [-9.0], [9.0]), conditions=conditions,
+        metadata=EmulatorMetadata(
+            metadata.equation, metadata.channels, metadata.points, metadata.lengths, metadata.interval,
+            metadata.data_hash,
+        ),
+    )  # fmt: skip
+    for folder, true in zip(folders, (0.5, 0.05), strict=True):
+        found = evaluate(emulator, folder, output=tmp_path / str(true), settings=Settings(perturbation=0.0, extend=3))
+        u = torch.stack([TrajectoryDataset(folder, "test", frames=7)[index] for index in range(2)])
+        errors = []
+        for given in (0.5, 0.05):
+            difference = emulator.rollout(u[:, 0], 6, parameters={"viscosity": given}) - u[:, 1:]
+            ratio = difference.flatten(2).norm(dim=2) / u[:, 1:].flatten(2).norm(dim=2)
+            errors.append(ratio.quantile(0.5, dim=0).tolist())
+        curve = found["candidates"]["model"]["curves"]["nrmse"]["median"]
+        assert curve == pytest.approx(errors[(0.5, 0.05).index(true)], rel=1e-3)
+        assert errors[0] != pytest.approx(errors[1], rel=1e-2)
+    other = EmulatorMetadata(metadata.equation, metadata.channels, metadata.points, metadata.lengths, 0.1, "")
+    drag = Conditions(parameters={"drag": (0.05, 0.5)})
+    told_drag = Emulator(network, normalizer=emulator.normalizer, conditions=drag, metadata=other)
+    with pytest.raises(DatasetError, match=r"states no number for \['drag'\]"):
+        evaluate(told_drag, folders[0], output=tmp_path / "drag")
 
 
 @pytest.mark.parametrize(
