@@ -280,3 +280,47 @@ def test_every_row_composes_and_rows_of_one_training_share_their_runs(tmp_path: 
     assert Row(methods, system, ONE_STEP).tuning() == Row(operators, system, FNO).tuning()
     ids = [run.id for run in Row(methods, system, ONE_STEP).final(1e-3)]
     assert len(set(ids)) == 3
+
+
+def test_verdicts_tell_better_from_worse_for_the_base_and_for_further_pairs(
+    places: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows whose errors are half and twice the base's, one of them with half the memory."""
+    record = load(places[1], row().tuning()[1])
+    assert record is not None
+    push = replace(NOISE, name="pushforward", method=("objective=pushforward",), parameter="objective.max_steps")
+    table = replace(TABLE, entries=(ONE_STEP, NOISE, push), pairs=(("pushforward", "input noise"),))
+    factors = {"one step": 1.0, "input noise": 0.5, "pushforward": 2.0}
+    for entry in table.entries:
+        line = Row(table, TINY, entry)
+        for run in (*line.tuning(), *line.final(entry.values[0])):
+            changed = json.loads(json.dumps(record)) | {"id": run.id, "seed": run.seed}
+            changed["validation"] = {"nrmse": float(run == line.tuning()[1]) + 0.1 * (run == line.tuning()[2])}
+            changed["test"]["sets"]["test"]["nrmse"]["1"] = factors[entry.name] * (1 + run.seed)
+            changed["test"]["sets"]["another seed"]["scalars"]["nrmse_gmean100"] = {"median": 1.0}
+            changed["cost"]["peak_bytes"] = 2.0**20 * factors[entry.name]
+            work.keep(tmp_path / f"{run.id}.json", changed)
+    monkeypatch.setattr(page, "TABLES", (table,))
+    page.write(tmp_path, tmp_path / "docs")
+    lines = (tmp_path / "docs" / "study.md").read_text().splitlines()
+
+    def told(ours: str, theirs: str) -> list[str]:
+        (line,) = (line for line in lines if line.startswith(f"| {ours} | {theirs} | 3 |"))
+        return [cell.strip() for cell in line.split("|")[1:-1]]
+
+    half = told("input noise", "one step")
+    assert half[3] == "**better** 0.5 (0, p 0.25)"
+    # The other errors are the same.
+    assert half[4] == "1 (0, p 1)"
+    assert half[-2] == "0.5"
+    assert told("pushforward", "one step")[3] == "**worse** 2 (0, p 0.25)"
+    assert told("pushforward", "input noise")[3] == "**worse** 4 (0, p 0.25)"
+    assert "| nRMSE @1 | one step | input noise (0.5) | pushforward (2) | 0 |" in lines
+    assert "| nRMSE @10 | one step | - | - | 2 |" in lines
+
+
+def test_a_longer_table_takes_that_many_times_the_steps_and_chooses_at_the_plain_ones() -> None:
+    longer = Row(replace(TABLE, longer=5), TINY, ONE_STEP)
+    assert [run.budget for run in longer.final(1e-3)] == [Steps(25)] * 3
+    assert longer.tuning() == row().tuning()
+    assert longer.final(1e-3)[0].id != row().final(1e-3)[0].id

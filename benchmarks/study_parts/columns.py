@@ -42,11 +42,12 @@ def scalar(title: str, name: str) -> Column:
 
 
 GMEAN = scalar("GMean, 100 steps", "nrmse_gmean100")
+VPT = scalar("VPT", "valid_prediction_time")
 TRAJECTORY = (
     *(of_test(f"nRMSE @{step}", "nrmse", str(step)) for step in (1, 10, 50, 100)),
     GMEAN,
     scalar("correlation > 0.8", "correlation_time_0.8"),
-    scalar("VPT", "valid_prediction_time"),
+    VPT,
     scalar("VPT, Lyapunov times", "valid_prediction_time_lyapunov"),
     of_test("bounded", "survival", "bounded"),
 )
@@ -68,11 +69,13 @@ FRONTS = (
     of_test("energy loss, error", "fronts", "decay_error"),
     of_test("mass drift", "fronts", "mass_drift"),
 )
+STEP_TIME = Column("ms a step", lambda record: _scaled(at(record, "cost", "seconds_per_step"), 1e3))
+PEAK = Column("peak MiB a step", lambda record: _scaled(at(record, "cost", "peak_bytes"), 2**-20))
 COST = (
     Column("parameters", lambda record: at(record, "training", "parameters")),
     Column("steps", lambda record: at(record, "training", "steps")),
-    Column("ms a step", lambda record: _scaled(at(record, "cost", "seconds_per_step"), 1e3)),
-    Column("peak MiB a step", lambda record: _scaled(at(record, "cost", "peak_bytes"), 2**-20)),
+    STEP_TIME,
+    PEAK,
     Column("saved MiB", lambda record: _scaled(at(record, "cost", "saved_bytes"), 2**-20)),
     Column("training, s", lambda record: at(record, "training", "seconds")),
     of_test("ms a predicted step", "seconds_per_step", scale=1e3),

@@ -5,20 +5,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import columns
-from .columns import GMEAN, Column, Record
+from .columns import Column, Record
 from .figures import draw
 from .rows import Found, found_rows
 from .runs import rows
-from .statistics_of import WORST, number, over_seeds, paired
+from .statistics_of import over_seeds
 from .tables import TABLES
-from .words import FLOORS, HEAD
+from .verdicts import summary, verdicts
+from .words import FLOORS, HEAD, SHORT
 
 MISSING = "not yet run"
 
 
 def write(results: Path, docs: Path) -> str:
     """Write the page and its figures; says how much is there."""
-    parts, there, wanted = [HEAD], 0, 0
+    parts, short, there, wanted = [HEAD], [SHORT], 0, 0
     for table in TABLES:
         parts.append(f"## {table.number}. {table.title}\n\n{table.question}\n")
         for group in rows([(table, system) for system in table.systems]):
@@ -26,6 +27,9 @@ def write(results: Path, docs: Path) -> str:
             there += sum(len(row.records) for row in found)
             wanted += sum(row.seeds for row in found)
             parts.append(section(found, results, docs))
+            if lines := summary(found):
+                short += [f"| **{table.number}. {table.title}, {group[0].system.name}** | | | | |", *lines]
+    parts.insert(1, "\n".join(short) + "\n")
     parts.insert(1, f"{there} of {wanted} rows times seeds are measured; what is missing says `{MISSING}`.\n")
     docs.mkdir(parents=True, exist_ok=True)
     (docs / "study.md").write_text("\n".join(parts))
@@ -43,7 +47,7 @@ def section(found: Sequence[Found], results: Path, docs: Path) -> str:
     parts.append(lay_out(found, columns.ATTRACTOR if system.attractor else columns.FRONTS, floors))
     for name in system.outside:
         parts.append(lay_out(found, columns.outside(name), {}))
-    parts += [lay_out(found, columns.COST, {}), "\n".join(verdicts(found)) + "\n"]
+    parts += [lay_out(found, columns.COST, {}), verdicts(found)]
     return "\n".join([*parts, *draw(found, floors, docs)])
 
 
@@ -79,35 +83,3 @@ def lay_out(found: Sequence[Found], shown: Sequence[Column], floors: dict[str, R
         if any(cell != "-" for cell in cells):
             lines.append("| " + " | ".join([f"*{name}*", *(["", ""] if tuned else []), *cells]) + " |")
     return "\n".join(lines) + "\n"
-
-
-def verdicts(found: Sequence[Found]) -> list[str]:
-    """What helps and what does not, by the rule in `Paired.verdict`, on the test split and on the further sets."""
-    table, system = found[0].row.table, found[0].row.system
-    base = next(row for row in found if row.row.entry.name == table.base)
-    judged = {"GMean": GMEAN} | {f"GMean at {name}": columns.outside(name)[0] for name in system.outside}
-    if system.attractor:
-        judged["state space"] = columns.ATTRACTOR[5]
-    judged = {name: column for name, column in judged.items() if base.values(column)}
-    others = [row for row in found if row is not base]
-    told = [judge(row, base, name, column) for row in others for name, column in judged.items()]
-    lines = [line for line in told if line is not None]
-    return lines or [f"Nothing can be compared with `{table.base}` yet."]
-
-
-def judge(row: Found, base: Found, name: str, column: Column) -> str | None:
-    """One line, for the seeds that both rows have; a run that diverged counts `WORST`."""
-    ours, theirs = row.values(column, WORST), base.values(column, WORST)
-    seeds = sorted(set(ours) & set(theirs))
-    if not seeds or any(min(values[seed] for seed in seeds) <= 0 for values in (ours, theirs)):
-        return None
-    result = paired([ours[seed] for seed in seeds], [theirs[seed] for seed in seeds])
-    return (
-        (
-            f"- {row.row.entry.name}, {name}: **{result.verdict}** than `{base.row.entry.name}`"
-            f" (ratio {number(result.ratio)}, spread {number(result.spread)}, {result.seeds} seeds, p = {result.p:.3g},"
-            f" Cliff's delta {result.delta:+.2f})"
-        )
-        .replace("**no difference beyond the spread** than", "no difference beyond the spread from")
-        .replace("**too few seeds** than", "too few seeds to compare with")
-    )

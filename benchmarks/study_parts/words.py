@@ -23,14 +23,15 @@ this size and claims nothing beyond. No figure here reproduces a published table
 loss, averaged weights, residual form. Every row has one number to tune (its own, or the learning rate where it has
 none) and three values to try, each once, with seed 0; the one with the smallest nRMSE of validation rollouts is run
 with further seeds. Weights are those of the best of five validations of a run. Nothing is chosen on the test split,
-which is measured once, for chosen values alone. The same seed gives the same initial weights to the same network and,
+which is measured once, for chosen values alone. A checkpointed unroll has the gradient of the unroll; one seed of it
+gives time and memory. The same seed gives the same initial weights to the same network and,
 wherever windows are equally long, the same order of the data; so rows are compared seed by seed. Runs that stop being
 finite are rows too.
 
-**What is equal.** Tables 2 and 3: true parameters (every real number that is trained), to what whole widths allow,
-and the largest wavenumber that spectral layers keep. Tables 3 and 6: processor seconds that losses and gradients
-take, by a measurement before the run. Elsewhere: optimiser steps. The values that tables 3 and 6 use were chosen at
-equal steps.
+**What is equal.** Tables 1, 2, 3 and 7: true parameters (every real number that is trained), to what whole widths
+allow, and the largest wavenumber that spectral layers keep. Tables 3 and 6: processor seconds that losses and
+gradients take, by a measurement before the run. Elsewhere: optimiser steps. The values that tables 3, 6 and 7 use were
+chosen at the steps of the other tables.
 
 **Figures** are `median [least, largest]` over seeds of medians over test rollouts. nRMSE, GMean, correlation time and
 valid prediction time (VPT) are those of `rollwave.evaluation.metrics`; times are in the unit of the equation.
@@ -46,9 +47,18 @@ stretch of one step. Fronts are compared with the truth's in steepness, total va
 work beside.
 
 **Verdicts** follow a rule: a row is better or worse than the base where the median over seeds of the log ratio is
-larger than the spread (largest less least) of that ratio over seeds, with three seeds or more. `p` is that of all
-assignments of signs to the differences, so with n seeds it is at least 2 / 2^n. A run that diverged counts as an
-error of 100.
+larger than the spread (largest less least) of that ratio over seeds, with three seeds or more. They are told as
+`ratio (spread, p)`: the ratio of errors, so less than one is better; the spread of its logarithm; and the `p` of all
+assignments of signs to the differences, with n seeds at least 2 / 2^n. A run that diverged counts as an error of 100.
+With so many comparisons some differ by chance: what counts is where several errors and systems agree.
 
 This page is written by `python benchmarks/study.py --report` from `benchmarks/results/study/*.json`.
 """
+
+SHORT = """## In short
+
+Rows that differ from the base of their table beyond the spread over seeds, with the ratio of errors; less than one is
+better.
+
+| error | base | better | worse | no difference beyond the spread |
+|---|---|---|---|---|"""
