@@ -13,11 +13,16 @@ from .configurable import configurable
 
 @configurable
 class Interaction(nn.Module):
-    """How a global factor `G c` and a local one `K c` meet, `N = p (G c)(K c) + f G c + n K c`, and on what terms.
+    """How a global factor `G c` and a local one `K c` meet, `N = p (G c) b(K c) + f G c + n K c`, and on what terms.
+
+    `b(w) = w / sqrt(1 + (w / limit)^2)` is `w` where it is small and never larger than `limit`; without a limit it is
+    `w`. A product of two unbounded factors grows like the square of the state: a rollout that leaves the data once may
+    not come back. With a bounded factor it grows no faster than the state.
 
     A product of wavenumbers up to `K` and up to `N / 2` reaches beyond what a grid of `N` points tells apart. With
     `fine` at 3/2 both factors are interpolated to a grid of `3 N / 2` points and their product is cut back to the
-    wavenumbers below `N / 2`: then it is the exact product's, free of aliases. A module without weights.
+    wavenumbers below `N / 2`: without a limit it is then the exact product's, free of aliases. A module without
+    weights.
 
     Args:
         mixing: `(p, f, n)`. A factor that no term needs is left out; at `(0, 0, 0)` the layer is local and linear but
@@ -28,9 +33,10 @@ class Interaction(nn.Module):
         fine: points of the product's grid, relative to those of the field; one for none.
         gelu: whether the residual operator `A` has a GELU between its two maps.
         start: factor on the initial values of the second map of `A`; at zero, layers start without `N`.
+        limit: of the local factor in the product; None for none.
 
     Reference:
-        Lai et al. (2025), arXiv:2508.13490: `(1, 0, 0)`, a stencil of free taps in the linear map only.
+        Lai et al. (2025), arXiv:2508.13490: `(1, 0, 0)`, no limit, a stencil of free taps in the linear map only.
     """
 
     def __init__(
@@ -42,12 +48,16 @@ class Interaction(nn.Module):
         fine: float = 1.0,
         gelu: bool = True,
         start: float = 1.0,
+        limit: float | None = 3.0,
     ) -> None:
         super().__init__()
         if len(mixing) != 3 or len(stencils) != 2:
             raise ValueError(f"mixing must hold three numbers and stencils two, got {mixing!r} and {stencils!r}")
         if (points is not None and points < 1) or fine < 1:
             raise ValueError(f"points must be None or at least 1 and fine at least 1, got {points} and {fine}")
+        if limit is not None and not limit > 0:
+            raise ValueError(f"limit of a local factor must be None or positive, got {limit}")
+        self.limit = None if limit is None else float(limit)
         self.mixing, self.points, self.fine = tuple(float(term) for term in mixing), points, float(fine)
         self.stencils, self.gelu, self.start = tuple(bool(stencil) for stencil in stencils), gelu, float(start)
 
@@ -78,13 +88,17 @@ class Interaction(nn.Module):
 
     def combined(self, far: Tensor | None, near: Tensor | None) -> Tensor:
         """The terms of `N` that have a weight, of factors on one grid."""
-        product = far * near if self.mixing[0] and far is not None and near is not None else None
+        product = far * self.bounded(near) if self.mixing[0] and far is not None and near is not None else None
         terms = [
             term if weight == 1 else weight * term
             for weight, term in zip(self.mixing, (product, far, near), strict=True)
             if weight and term is not None
         ]
         return functools.reduce(torch.add, terms)
+
+    def bounded(self, near: Tensor) -> Tensor:
+        """`b(K c)`."""
+        return near if self.limit is None else near * torch.rsqrt(1 + (near / self.limit).square())
 
 
 def resample(

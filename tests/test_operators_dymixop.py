@@ -193,7 +193,7 @@ def harmonics(y: Tensor) -> list[int]:
 
 @pytest.mark.parametrize("symmetric", [True, False])
 def test_a_product_has_the_sums_and_differences_of_its_factors_harmonics(symmetric: bool) -> None:
-    layer = LocalGlobalMixing(4, (6,), Interaction(), symmetric=symmetric).double()
+    layer = LocalGlobalMixing(4, (6,), Interaction(limit=None), symmetric=symmetric).double()
     x = torch.arange(64, dtype=torch.float64) / 64 * 2 * math.pi
     c = torch.randn(1, 4, 1, dtype=torch.float64) * torch.cos(3 * x) + torch.sin(20 * x)
     far = layer.carrier(c)
@@ -202,12 +202,12 @@ def test_a_product_has_the_sums_and_differences_of_its_factors_harmonics(symmetr
     near = torch.randn(1, 4, 1, dtype=torch.float64) * torch.cos(20 * x)
     assert harmonics(layer.interaction(far, near)) == [17, 23]
     assert harmonics(Interaction(mixing=(0, 1, 1))(far, near)) == [3, 20]
-    assert harmonics(Interaction(mixing=(1, 1, 1))(far, near)) == [3, 17, 20, 23]
+    assert harmonics(Interaction(mixing=(1, 1, 1), limit=None)(far, near)) == [3, 17, 20, 23]
 
 
 @pytest.mark.parametrize("space", [(16,), (12, 15)])
 def test_on_a_finer_grid_the_product_is_the_exact_one_cut_back(space: tuple[int, ...]) -> None:
-    layer = LocalGlobalMixing(3, [5] * len(space), Interaction(fine=1.5), symmetric=True).double()
+    layer = LocalGlobalMixing(3, [5] * len(space), Interaction(fine=1.5, limit=None), symmetric=True).double()
     c, modes = torch.randn(2, 3, *space, dtype=torch.float64), [(N - 1) // 2 for N in space]
     near = resampled(torch.randn_like(c), modes, space)
     with torch.no_grad():
@@ -221,7 +221,7 @@ def test_on_a_finer_grid_the_product_is_the_exact_one_cut_back(space: tuple[int,
 
 
 def with_fine(layer: LocalGlobalMixing, fine: float) -> LocalGlobalMixing:
-    layer.interaction = Interaction(fine=fine)
+    layer.interaction = Interaction(fine=fine, limit=None)
     return layer
 
 
@@ -331,7 +331,33 @@ def test_settings_that_make_no_sense_are_explained() -> None:
         Interaction(mixing=(1.0, 0.0))
     with pytest.raises(ValueError, match=r"fine at least 1, got 64 and 0\.5"):
         Interaction(fine=0.5)
+    with pytest.raises(ValueError, match="limit of a local factor must be None or positive, got 0"):
+        Interaction(limit=0.0)
     with pytest.raises(ValueError, match=r"one number, 1 or more, for each space axis, got \(0,\)"):
         DyMixOp(1, 1, modes=(0,), symmetric=False)
     with pytest.raises(ValueError, match=r"2 space axes, got \(1, 1, 16\)"):
         DyMixOp(1, 1, modes=(4, 4))(torch.randn(1, 1, 16))
+
+
+def test_a_limited_local_factor_is_itself_where_small_and_never_larger_than_the_limit() -> None:
+    far, w = torch.ones(1, 1, 7), torch.tensor([-1e6, -3.0, -0.01, 0.0, 0.01, 3.0, 1e6]).reshape(1, 1, 7)
+    found = Interaction(limit=3.0)(far, w)[0, 0].tolist()
+    half = 3 / 2**0.5
+    assert found == pytest.approx([-3.0, -half, -0.01, 0.0, 0.01, half, 3.0], rel=1e-5)
+    assert torch.equal(Interaction(limit=None)(far, w), w)
+    # The terms of a sum have no limit.
+    assert torch.equal(Interaction(mixing=(0, 1, 1), limit=3.0)(far, w), far + w)
+
+
+def growth(limit: float | None) -> float:
+    """How the output of a layer grows from a state a thousand times the usual to one a million times: log 10, of 3."""
+    torch.manual_seed(0)
+    layer = LocalGlobalMixing(4, (4,), Interaction(points=16, limit=limit), symmetric=True).double()
+    c = torch.randn(2, 4, 16, dtype=torch.float64)
+    with torch.no_grad():
+        return float((layer(1e6 * c).norm() / layer(1e3 * c).norm()).log10())
+
+
+def test_far_from_the_data_a_layer_with_a_limit_grows_like_the_state_and_without_one_like_its_square() -> None:
+    assert growth(3.0) == pytest.approx(3, abs=0.05)
+    assert growth(None) == pytest.approx(6, abs=0.05)

@@ -110,6 +110,7 @@ ABLATION = (
         for stencil, where in STENCILS.items()
         for mixing, terms in MIXINGS.items()
     ),
+    variant("product without a limit, stencils", "interaction.limit=null"),
     variant("stencil in the linear map alone", "interaction.stencils=[true,false]"),
     variant("no gate", "connection.gate=null"),
     variant("one gate for all layers", "connection.shared=true"),
@@ -157,8 +158,13 @@ JAWS_2 = penalised("JAWS, unroll K = 2", "jaws", "objective=unrolled", "objectiv
 UNIFORM = penalised("uniform Jacobian penalty", "jacobian")
 MATCHED = replace(UNIFORM, name="uniform, with the mean weight of JAWS", values=(), budget_of="JAWS")
 ORACLE = penalised("oracle weights", "jacobian_oracle")
-LIKELIHOOD = trained("learned variance of errors", "objective=likelihood")
-JAWS_APART = penalised("JAWS, learned variance of errors beside", "jaws", "objective=likelihood")
-JAWS_TIED = penalised("JAWS, one tolerance for both", "jaws_tied", "objective=likelihood")
+LIKELIHOOD, JAWS_APART, JAWS_TIED = (
+    replace(entry, seeds=3)
+    for entry in (
+        trained("learned variance of errors", "objective=likelihood"),
+        penalised("JAWS, learned variance of errors beside", "jaws", "objective=likelihood"),
+        penalised("JAWS, one tolerance for both", "jaws_tied", "objective=likelihood"),
+    )
+)
 PERMUTED = penalised("JAWS, weights permuted in space", "jaws_permuted")
-HINGE = penalised("hinge", "jacobian_hinge")
+HINGE = replace(penalised("hinge", "jacobian_hinge"), seeds=3)

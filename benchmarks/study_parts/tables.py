@@ -91,7 +91,7 @@ CONTROLS = (
     entries.LIKELIHOOD,
     entries.JAWS_APART,
     entries.JAWS_TIED,
-    entries.NOISE,
+    replace(entries.NOISE, seeds=3),
     entries.UNROLL_10,
     entries.CHECKPOINTED,
 )
