@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .differentiation import activated, differentiable, gelu_backward, gradients_of, transformed, without_autocast
+from .dual import dual, finished, only_dual, paired
 from .field_dft import coefficients, field
 from .mode_mix import mode_mix, mode_mix_backward
 from .product import product
@@ -33,6 +34,9 @@ def dft_block(
 ) -> Float[Tensor, "b o *out"]:
     """See `spectral_conv`; all of one type."""
     setting = (tuple(modes), tuple(points), gelu)
+    if only_dual(x, (weight, bias, skip)):
+        pair = block_of_pair(paired(x.transpose(0, 1)), weight, skip, modes, points)
+        return dual(*finished(pair, bias, gelu)).transpose(0, 1)
     if transformed(x, weight, bias, skip):
         return plain(x.movedim(1, -1), weight, bias, skip, setting).movedim(-1, 1)
     v = x.transpose(0, 1).contiguous()
@@ -52,6 +56,15 @@ def plain(v: Tensor, weight: Tensor, bias: Tensor | None, skip: Tensor | None, s
     elif bias is not None:
         y = y + bias
     return F.gelu(y) if gelu else y
+
+
+def block_of_pair(
+    pair: Tensor, weight: Tensor, skip: Tensor | None, modes: Sequence[int], points: Sequence[int]
+) -> Tensor:
+    """The linear part of the block, with the gradient by hand, on a pair of `dual`."""
+    given = (pair, weight, None, skip, (tuple(modes), tuple(points), False))
+    result: Tensor = _Block.apply(*given) if differentiable(*given[:-1]) else block_forward(*given)[0]
+    return result
 
 
 def block_definition(v: Tensor, weight: Tensor, bias: Tensor | None, skip: Tensor | None, setting: Setting) -> Tensor:

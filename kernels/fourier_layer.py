@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .choice import choose
-from .dft_block import Setting, block_backward, block_definition, block_forward
+from .dft_block import Setting, block_backward, block_definition, block_forward, block_of_pair
 from .differentiation import (
     activated,
     differentiable,
@@ -26,7 +26,8 @@ from .differentiation import (
     wants_gelu,
     without_autocast,
 )
-from .pointwise import mlp_backward, mlp_definition, mlp_forward, pointwise_mlp
+from .dual import dual, finished, only_dual, paired
+from .pointwise import mlp_backward, mlp_definition, mlp_forward, mlp_of_pair, pointwise_mlp
 from .spectral_conv import spectral_conv
 
 
@@ -49,7 +50,12 @@ def fourier_layer(
     """
     tensors = (v, *spectral, skip, *network, gate)
     setting = (tuple(modes), tuple(v.shape[2:]), wants_gelu(act))
-    if not _by_hand(*tensors, modes=modes):
+    by_hand = _by_hand(*tensors, modes=modes)
+    if by_hand and only_dual(v, tensors[1:]):
+        pair = paired(v.transpose(0, 1))
+        inner = finished(block_of_pair(pair, spectral[0], skip, modes, v.shape[2:]), spectral[1], setting[2])
+        return dual(*mlp_of_pair(torch.cat(inner, dim=1), *network, gate, pair, setting[2])).transpose(0, 1)
+    if not by_hand or transformed(*tensors):
         mixed = spectral_conv(v, spectral[0], modes, bias=spectral[1], skip=skip, act=act)
         return pointwise_mlp(mixed, *network, gate=gate, source=v, act=act)
     field = v.transpose(0, 1).contiguous()
@@ -59,12 +65,12 @@ def fourier_layer(
 
 
 def _by_hand(*tensors: Tensor, modes: Sequence[int]) -> bool:
-    """Whether it is one type on a CPU, with transforms by matrices, and nobody sees into the operations."""
+    """Whether it is one type on a CPU, with transforms by matrices."""
     device, dtype = tensors[0].device, tensors[0].dtype
     alike = dtype in (torch.float32, torch.float64) and all(tensor.dtype == dtype for tensor in tensors)
     if device.type != "cpu" or not alike or torch.is_autocast_enabled("cpu"):
         return False
-    return choose(device, modes).backend == "dft" and not transformed(*tensors)
+    return choose(device, modes).backend == "dft"
 
 
 def _definition(v: Tensor, weight: Tensor, bias: Tensor, skip: Tensor, *rest: Any) -> Tensor:

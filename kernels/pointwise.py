@@ -22,6 +22,7 @@ from .differentiation import (
     wants_gelu,
     without_autocast,
 )
+from .dual import dual, finished, only_dual, paired
 from .product import product
 
 
@@ -52,7 +53,12 @@ def pointwise_mlp(
     """The formula above; `g s` is left out where there is no gate, `act` is the GELU or nothing."""
     gelu = wants_gelu(act)
     tensors = (x, first, first_bias, second, second_bias, gate, source)
-    if x.device.type != "cpu" or transformed(*tensors) or torch.is_autocast_enabled("cpu"):
+    if x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+        return _plain(*tensors, gelu)
+    if only_dual(x, tensors[1:-1]):
+        pairs = [None if field is None else paired(field.transpose(0, 1)) for field in (x, source)]
+        return dual(*mlp_of_pair(pairs[0], *tensors[1:-1], pairs[1], gelu)).transpose(0, 1)
+    if transformed(*tensors):
         return _plain(*tensors, gelu)
     # Rows are channels.
     v, s = (None if field is None else field.transpose(0, 1).contiguous() for field in (x, source))
@@ -68,6 +74,21 @@ def _plain(x: Tensor, first: Tensor, first_bias: Tensor, second: Tensor, second_
     y = pointwise(F.gelu(pointwise(x, first, first_bias)), second, second_bias)
     y = y if gate is None else y + gate.reshape(-1, *[1] * (x.ndim - 2)) * source
     return F.gelu(y) if gelu else y
+
+
+def mlp_of_pair(pair: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
+    """Value and tangent of the formula, of pairs of `dual`."""
+    first, first_bias, second, second_bias, gate, source, gelu = rest
+    hidden = torch.cat(finished(_rows(first, pair), first_bias, gelu=True), dim=1)
+    y = _rows(second, hidden)
+    if gate is not None:
+        y = torch.addcmul(y, gate.reshape(-1, *[1] * (y.ndim - 1)), source)
+    return finished(y, second_bias, gelu)
+
+
+def _rows(weight: Tensor, v: Tensor) -> Tensor:
+    """A linear map of the channels of `[i, b, *space]`."""
+    return torch.mm(weight, v.flatten(1)).view(-1, *v.shape[1:])
 
 
 def mlp_definition(x: Tensor, *rest: Any) -> Tensor:

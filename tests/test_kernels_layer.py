@@ -62,6 +62,59 @@ def test_a_layer_passes_gradcheck_of_both_orders_and_forwards(points: tuple[int,
     assert torch.autograd.gradgradcheck(network, tensors, fast_mode=True)
 
 
+def block(modes: tuple[int, ...], act: str | None, v: Tensor, *weights: Tensor) -> Tensor:
+    """The first part of a layer by itself, with a bias and a skip, then without."""
+    mixed = spectral_conv(v, weights[0], modes, bias=weights[1], skip=weights[2], act=act)
+    return mixed + spectral_conv(v, weights[0], modes, act=act)
+
+
+def network(modes: tuple[int, ...], act: str | None, v: Tensor, *weights: Tensor) -> Tensor:
+    """The second part by itself, with a gate on a source that does not depend on the field, then without."""
+    gated = pointwise_mlp(v, *weights[3:7], gate=weights[7], source=weights[8], act=act)
+    return gated + pointwise_mlp(v, *weights[3:7], act=act)
+
+
+@pytest.mark.parametrize("part", [layer, block, network], ids=["layer", "block", "network"])
+@pytest.mark.parametrize("act", [None, "gelu"])
+@pytest.mark.parametrize(("points", "modes"), GRIDS)
+def test_a_dual_field_goes_through_at_once_as_a_transform_sees_it_in_the_operations(
+    points: tuple[int, ...], modes: tuple[int, ...], act: str | None, part: Any
+) -> None:
+    """Value, tangent, and the gradient of both in everything, beside `torch.func.jvp`, which takes the definitions."""
+    v, *weights = [*layer_of(points, modes), torch.randn(2, 3, *points, dtype=torch.float64)]
+    tensors = (v, *weights[:8])
+    direction = torch.randn_like(v).requires_grad_()
+    with forward_ad.dual_level():
+        given = forward_ad.make_dual(v, direction)
+        ours = forward_ad.unpack_dual(part(modes, act, given, *weights))
+    exact = torch.func.jvp(lambda u: part(modes, act, u, *weights), (v,), (direction,))
+    sums = []
+    for mine, other in zip(ours, exact, strict=True):
+        torch.testing.assert_close(mine, other, rtol=0, atol=1e-11)
+    for value, tangent in (ours, exact):
+        weight = torch.linspace(1, 2, value.numel(), dtype=value.dtype).reshape(value.shape)
+        sums.append((weight * value).sum() + (weight * tangent).square().sum())
+    for mine, other in zip(
+        *(torch.autograd.grad(total, (*tensors, direction), allow_unused=True) for total in sums), strict=True
+    ):
+        assert (mine is None) == (other is None)
+        if mine is not None:
+            torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-10)
+
+
+def test_a_dual_weight_is_seen_too() -> None:
+    """Where more than the field has a tangent."""
+    v, *weights = layer_of((9,), (3,))
+    change = torch.randn_like(weights[0])
+    for part in (layer, block):
+        with forward_ad.dual_level():
+            dual = [v, forward_ad.make_dual(weights[0], change), *weights[1:]]
+            found = forward_ad.unpack_dual(part((3,), "gelu", *dual)).tangent
+        h = 1e-6
+        there, back = (part((3,), "gelu", v, weights[0] + sign * h * change, *weights[1:]) for sign in (1, -1))
+        torch.testing.assert_close(found, (there - back) / (2 * h), rtol=1e-6, atol=1e-7)
+
+
 def test_a_layer_maps_over_a_batch_of_weights() -> None:
     v, weight, *rest = (tensor.detach() for tensor in layer_of((9,), (3,)))
     weights = torch.randn(4, *weight.shape, dtype=weight.dtype)

@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from rollwave.datasets import Recipe, TrajectoryDataModule, ensure_dataset
+from rollwave.kernels import keep_freed_memory
 from rollwave.training import Draws
 
 from .budget import VALIDATIONS
@@ -68,6 +69,8 @@ def plain(node: Any) -> dict[str, Any]:
 
 def training_cost(cfg: Any) -> dict[str, float]:
     """Memory and processor time of one training step of a config, on a batch of its data."""
+    # As in training, where a step's memory stays with the process.
+    keep_freed_memory()
     seed_everything(cfg.seed, workers=True, verbose=False)
     objective, loss = program().build_objective(cfg), instantiate(cfg.loss, _convert_="all")
     data: TrajectoryDataModule = program().open_data(cfg, objective)
