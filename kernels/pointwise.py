@@ -56,8 +56,8 @@ def pointwise_mlp(
     if x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
         return _plain(*tensors, gelu)
     if only_dual(x, tensors[1:-1]):
-        pairs = [None if field is None else paired(field.transpose(0, 1)) for field in (x, source)]
-        return dual(*mlp_of_pair(pairs[0], *tensors[1:-1], pairs[1], gelu)).transpose(0, 1)
+        beside = None if source is None else paired(source.transpose(0, 1))
+        return dual(*mlp_of_pair(paired(x.transpose(0, 1)), *tensors[1:-1], beside, gelu)).transpose(0, 1)
     if transformed(*tensors):
         return _plain(*tensors, gelu)
     # Rows are channels.
