@@ -158,13 +158,8 @@ JAWS_2 = penalised("JAWS, unroll K = 2", "jaws", "objective=unrolled", "objectiv
 UNIFORM = penalised("uniform Jacobian penalty", "jacobian")
 MATCHED = replace(UNIFORM, name="uniform, with the mean weight of JAWS", values=(), budget_of="JAWS")
 ORACLE = penalised("oracle weights", "jacobian_oracle")
-LIKELIHOOD, JAWS_APART, JAWS_TIED = (
-    replace(entry, seeds=3)
-    for entry in (
-        trained("learned variance of errors", "objective=likelihood"),
-        penalised("JAWS, learned variance of errors beside", "jaws", "objective=likelihood"),
-        penalised("JAWS, one tolerance for both", "jaws_tied", "objective=likelihood"),
-    )
-)
+LIKELIHOOD = trained("learned variance of errors", "objective=likelihood")
+JAWS_APART = penalised("JAWS, learned variance of errors beside", "jaws", "objective=likelihood")
+JAWS_TIED = penalised("JAWS, one tolerance for both", "jaws_tied", "objective=likelihood")
 PERMUTED = penalised("JAWS, weights permuted in space", "jaws_permuted")
-HINGE = replace(penalised("hinge", "jacobian_hinge"), seeds=3)
+HINGE = penalised("hinge", "jacobian_hinge")
