@@ -169,8 +169,8 @@ TABLES = (
     Table(
         number=8,
         title="Other readings of JAWS",
-        question="A one-sided penalty; errors whose variance is learned, alone, beside JAWS' tolerance of the Jacobian, "
-        "and with one tolerance for both.",
+        question="A one-sided penalty; errors whose variance is learned, alone, beside JAWS' tolerance of the "
+        "Jacobian, and with one tolerance for both.",
         entries=(
             entries.ONE_STEP,
             entries.JAWS_1,
