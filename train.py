@@ -38,6 +38,7 @@ from rollwave.datasets import (  # noqa: E402
     Recipe,
     TrajectoryDataModule,
     ensure_dataset,
+    ensure_variants,
     flow,
     open_source,
 )
@@ -100,11 +101,30 @@ def build_objective(cfg: DictConfig) -> Objective:
     """What is asked of the emulator; the dataset, which says what its config leaves open, is generated first if it is
     not there.
     """
-    if Path(cfg.data.folder) == Path(cfg.paths.data) / cfg.dataset.name:
-        ensure_dataset(Recipe.from_dict(OmegaConf.to_container(cfg.dataset, resolve=True)), cfg.paths.data)
+    if (recipe := own_recipe(cfg)) is not None:
+        ensure_dataset(recipe, cfg.paths.data)
     filled = left_open(cfg.objective, open_source(cfg.data.folder).metadata)
     objective: Objective = instantiate(cfg.objective, **filled, _convert_="all")
     return objective
+
+
+def own_recipe(cfg: DictConfig) -> Recipe | None:
+    """The recipe of the dataset, None where `data.folder` holds another one."""
+    if Path(cfg.data.folder) != Path(cfg.paths.data) / cfg.dataset.name:
+        return None
+    return Recipe.from_dict(OmegaConf.to_container(cfg.dataset, resolve=True))
+
+
+def variants(cfg: DictConfig) -> list[str]:
+    """Folders of the datasets at other coefficients, generated first where they are not there."""
+    if not cfg.variants:
+        return []
+    if cfg.get("conditions") is None:
+        raise ValueError(f"variants {cfg.variants} need conditions, which tell the network the coefficient")
+    if (recipe := own_recipe(cfg)) is None:
+        raise ValueError(f"variants need a recipe, and data.folder is {cfg.data.folder}; name them in data.others")
+    values = OmegaConf.to_container(cfg.variants, resolve=True)
+    return [str(folder) for folder in ensure_variants(recipe, values, cfg.paths.data)]
 
 
 def left_open(part: DictConfig, metadata: DatasetMetadata) -> dict[str, int]:
@@ -116,9 +136,9 @@ def left_open(part: DictConfig, metadata: DatasetMetadata) -> dict[str, int]:
 def open_data(cfg: DictConfig, objective: Objective) -> TrajectoryDataModule:
     """The dataset in windows as long as the objective needs."""
     told = list((cfg.get("conditions") or {}).get("parameters") or {})
-    data: TrajectoryDataModule = instantiate(
-        cfg.data, history=cfg.history, horizon=objective.horizon, seed=cfg.seed, parameters=told, _convert_="all"
-    )
+    given = {"history": cfg.history, "horizon": objective.horizon, "seed": cfg.seed, "parameters": told}
+    others = [*cfg.data.others, *variants(cfg)]
+    data: TrajectoryDataModule = instantiate(cfg.data, **given, others=others, _convert_="all")
     data.setup("fit")
     return data
 

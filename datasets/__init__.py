@@ -15,6 +15,7 @@ from .recipe import Recipe, load_recipe
 from .statistics import compute_statistics
 from .structure import conserved_channels, equation_of, is_symmetry
 from .trajectory_dataset import TrajectoryDataset
+from .variants import ensure_variants
 from .verify import Check, verify_dataset
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "compute_statistics",
     "conserved_channels",
     "ensure_dataset",
+    "ensure_variants",
     "equation_of",
     "flow",
     "is_symmetry",

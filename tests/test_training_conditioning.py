@@ -1,6 +1,7 @@
 """All pairs of a window, and one operator for several coefficients: what training gives the network and asks of it."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from rollwave.datasets import (
     TrajectoryDataModule,
     TrajectoryDataset,
     ensure_dataset,
+    ensure_variants,
+    load_recipe,
     open_source,
 )
 from rollwave.evaluation import Settings, evaluate
@@ -236,6 +239,40 @@ def test_the_command_line_trains_one_operator_for_two_datasets_and_reports_on_th
     assert (tmp_path / "run" / "report.md").is_file()
     with pytest.raises(ValueError, match="need the parameters"):
         emulator.rollout(torch.zeros(1, 1, 32), 1)
+
+
+def test_variants_are_the_dataset_at_other_coefficients_from_the_same_start(folders: list[Path]) -> None:
+    root = folders[0].parent
+    recipe = replace(load_recipe(folders[0]), lyapunov_exponent=0.3)
+    (found,) = ensure_variants(recipe, {"viscosity": [0.2]}, root)
+    assert found == root / "burgers_0.5_viscosity_0.2"
+    variant = load_recipe(found)
+    assert variant.equation["viscosity"] == 0.2
+    assert variant.lyapunov_exponent is None
+    assert replace(variant, name=recipe.name, equation=recipe.equation, lyapunov_exponent=0.3) == recipe
+    ours, theirs = (TrajectoryDataset(folder, "train", frames=7)[0] for folder in (found, folders[0]))
+    assert torch.equal(ours[0], theirs[0])
+    assert (ours[-1] - theirs[-1]).norm() > 0.1 * ours[-1].norm()
+    written = (found / "manifest.json").stat().st_mtime_ns
+    assert ensure_variants(recipe, {"viscosity": [0.2]}, root) == [found]
+    assert (found / "manifest.json").stat().st_mtime_ns == written
+    with pytest.raises(ValueError, match=r"states no \['drag'\]; it states \['viscosity'\]"):
+        ensure_variants(recipe, {"drag": [0.2]}, root)
+
+
+def test_the_command_line_trains_on_variants_and_says_what_they_need(
+    train: test_configs.Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLWAVE_ROOT", str(tmp_path))
+    small = ["operator.width=4", "operator.modes=[3]", "operator.depth=1", "variants={viscosity:[0.05]}"]
+    _, emulator = test_configs.one_step(train, tmp_path, "dataset=burgers", "conditions=viscosity", *small)
+    assert emulator.conditions is not None
+    assert (tmp_path / "data" / "burgers_viscosity_0.05" / "manifest.json").is_file()
+    with pytest.raises(ValueError, match="need conditions"):
+        test_configs.one_step(train, tmp_path, "dataset=burgers", "variants={viscosity:[0.05]}")
+    elsewhere = ["conditions=viscosity", f"data.folder={tmp_path / 'data' / 'burgers_viscosity_0.05'}"]
+    with pytest.raises(ValueError, match=r"name them in data\.others"):
+        test_configs.one_step(train, tmp_path, "dataset=burgers", *elsewhere, "variants={viscosity:[0.05]}")
 
 
 def test_the_command_line_refuses_structure_that_the_equation_lacks(
