@@ -2,6 +2,7 @@
 
 import json
 import math
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -324,3 +325,35 @@ def test_a_longer_table_takes_that_many_times_the_steps_and_chooses_at_the_plain
     assert [run.budget for run in longer.final(1e-3)] == [Steps(25)] * 3
     assert longer.tuning() == row().tuning()
     assert longer.final(1e-3)[0].id != row().final(1e-3)[0].id
+
+
+PROGRAM = """
+import subprocess
+import sys
+sys.path[:0] = {paths!r}
+import study
+from dataclasses import replace
+from test_benchmarks_study import NOISE, ONE_STEP, TABLE, TINY
+entries = replace(ONE_STEP, values=(3e-3,)), replace(NOISE, values=(-1.0,))
+study.order = lambda: [(replace(TABLE, entries=entries, seeds=1), TINY)]
+study.main()
+"""
+
+
+def test_a_run_has_a_process_of_its_own_and_one_that_fails_is_named(root: Path, tmp_path: Path) -> None:
+    """A width below zero of the noise is a mistake, not a divergence: it leaves no record, and the others go on."""
+    words = ["--run", "--data", str(tmp_path / "data"), "--results", str(tmp_path / "results")]
+    program = PROGRAM.format(paths=[str(root / "benchmarks"), str(root / "tests")])
+    result = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, cwd=tmp_path, timeout=300
+    )
+    assert result.returncode == 0, result.stderr
+    done = row(replace(ONE_STEP, values=(3e-3,))).tuning()[0]
+    record = load(tmp_path / "results", done)
+    assert record is not None
+    assert "test" in record
+    assert sorted(path.name for path in (tmp_path / "results").iterdir()) == ["floors-tiny.json", f"{done.id}.json"]
+    (failed,) = (line for line in result.stdout.splitlines() if "FAILED" in line)
+    assert "noise" in failed
+    assert "got -1" in failed
+    assert "got -1" in (tmp_path / "data" / "logs" / f"{failed.split()[2]}.txt").read_text()
