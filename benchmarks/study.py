@@ -83,9 +83,9 @@ def perform_apart(run: Run, arguments: argparse.Namespace, test: bool, log: Path
 
 
 def last_line(log: Path) -> str:
-    """What a failed run said last."""
-    lines = [line for line in log.read_text().splitlines() if line.strip()]
-    return lines[-1] if lines else "nothing"
+    """The last error that a failed run names, or what it said last."""
+    lines = [line for line in log.read_text().splitlines() if line.strip()] or ["nothing"]
+    return ([line for line in lines if "Error" in line] or lines)[-1]
 
 
 def run_all(arguments: argparse.Namespace) -> None:
