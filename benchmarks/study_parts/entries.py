@@ -163,3 +163,25 @@ JAWS_APART = penalised("JAWS, learned variance of errors beside", "jaws", "objec
 JAWS_TIED = penalised("JAWS, one tolerance for both", "jaws_tied", "objective=likelihood")
 PERMUTED = penalised("JAWS, weights permuted in space", "jaws_permuted")
 HINGE = penalised("hinge", "jacobian_hinge")
+
+
+def together(
+    name: str, *method: str, parameter: str = "optimizer.lr", values: tuple[float, ...] = LEARNING_RATES
+) -> Entry:
+    """DyMixOp trained in several ways at once."""
+    base = variant(name)
+    return replace(
+        base, method=("objective=unrolled", "objective.steps=2", *method), parameter=parameter, values=values
+    )
+
+
+STRUCTURE = ("conserve=means", "augmentation=symmetries", "augmentation.boost=0.0")
+TOGETHER = (
+    variant("DyMixOp"),
+    together("DyMixOp, unroll K = 2"),
+    together("DyMixOp, unroll K = 2, means and symmetries", *STRUCTURE),
+    together(
+        "DyMixOp, unroll K = 2, means and symmetries, JAWS", *STRUCTURE, "regularizer=jaws",
+        parameter="regularizer.weight", values=WEIGHTS,
+    ),
+)  # fmt: skip
