@@ -3,6 +3,7 @@
     python benchmarks/study.py --list                             tables, and how many of their runs are there
     python benchmarks/study.py --run --limit-minutes 60           what is missing, the most important first
     python benchmarks/study.py --run --table 4 --workers 1/2      one table; a second process takes --workers 2/2
+    python benchmarks/study.py --run --rows JAWS "one step"       rows of that name, in every table
     python benchmarks/study.py --report                           writes docs/study.md and its figures
 
 Each run is a process of its own on one thread: `train.py` with overrides, its parameter chosen on validation rollouts,
@@ -32,8 +33,12 @@ def available(row: Row) -> bool:
 def shares(arguments: argparse.Namespace) -> list[list[Row]]:
     """This worker's rows, a list for each table and system. Rows that share runs go to one worker."""
     wanted = rows(order(), lambda table: arguments.table in (None, table.number))
+    if arguments.rows:
+        if unknown := set(arguments.rows) - {row.entry.name for group in wanted for row in group}:
+            raise SystemExit(f"--rows: there is no {sorted(unknown)}; the page names the rows of each table")
+        wanted = [[row for row in group if row.entry.name in arguments.rows] for group in wanted]
     if arguments.system:
-        wanted = [group for group in wanted if group[0].system.name in arguments.system]
+        wanted = [[row for row in group if row.system.name in arguments.system] for group in wanted]
     names = list(dict.fromkeys(key(row) for group in wanted for row in group))
     number, of = (int(part) for part in arguments.workers.split("/"))
     if not 1 <= number <= of:
@@ -134,6 +139,7 @@ def main() -> None:
     what.add_argument("--report", action="store_true", help="write docs/study.md")
     parser.add_argument("--table", type=int, choices=[table.number for table in TABLES])
     parser.add_argument("--system", nargs="+", help="names of systems")
+    parser.add_argument("--rows", nargs="+", help="names of rows")
     parser.add_argument("--workers", default="1/1", help="k/n: this process takes the k-th of n shares")
     parser.add_argument("--limit-minutes", type=float, default=1e9, help="start no run after that time")
     parser.add_argument("--again", action="store_true", help="repeat runs that are there")

@@ -353,6 +353,11 @@ def test_a_run_has_a_process_of_its_own_and_one_that_fails_is_named(root: Path, 
     assert record is not None
     assert "test" in record
     assert sorted(path.name for path in (tmp_path / "results").iterdir()) == ["floors-tiny.json", f"{done.id}.json"]
+    misspelt = subprocess.run(
+        [sys.executable, "-c", program, *words, "--rows", "one stop"], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert misspelt.returncode == 1
+    assert "there is no ['one stop']" in misspelt.stderr
     (failed,) = (line for line in result.stdout.splitlines() if "FAILED" in line)
     assert "noise" in failed
     assert "got -1" in failed
