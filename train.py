@@ -34,7 +34,6 @@ from omegaconf import DictConfig, OmegaConf  # noqa: E402
 
 from rollwave.commands import command, register_resolvers  # noqa: E402
 from rollwave.datasets import (  # noqa: E402
-    DatasetMetadata,
     Recipe,
     TrajectoryDataModule,
     ensure_dataset,
@@ -98,13 +97,13 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
 
 def build_objective(cfg: DictConfig) -> Objective:
-    """What is asked of the emulator; the dataset, which says what its config leaves open, is generated first if it is
-    not there.
-    """
+    """What is asked of the emulator; built before any data are made, so that a mistake in it is told at once."""
     if (recipe := own_recipe(cfg)) is not None:
-        ensure_dataset(recipe, cfg.paths.data)
-    filled = left_open(cfg.objective, open_source(cfg.data.folder).metadata)
-    objective: Objective = instantiate(cfg.objective, **filled, _convert_="all")
+        shape = len(recipe.build_equation().channels), len(recipe.points)
+    else:
+        metadata = open_source(cfg.data.folder).metadata
+        shape = len(metadata.channels), metadata.dimensions
+    objective: Objective = instantiate(cfg.objective, **left_open(cfg.objective, *shape), _convert_="all")
     return objective
 
 
@@ -127,17 +126,19 @@ def variants(cfg: DictConfig) -> list[str]:
     return [str(folder) for folder in ensure_variants(recipe, values, cfg.paths.data)]
 
 
-def left_open(part: DictConfig, metadata: DatasetMetadata) -> dict[str, int]:
+def left_open(part: DictConfig, channels: int, dimensions: int) -> dict[str, int]:
     """The shape of a frame, where the config of a part names it and leaves it to the data."""
-    known = {"channels": len(metadata.channels), "dimensions": metadata.dimensions}
+    known = {"channels": channels, "dimensions": dimensions}
     return {key: value for key, value in known.items() if key in part and part[key] is None}
 
 
 def open_data(cfg: DictConfig, objective: Objective) -> TrajectoryDataModule:
-    """The dataset in windows as long as the objective needs."""
+    """The datasets, generated first if they are not there, in windows as long as the objective needs."""
+    others = [*cfg.data.others, *variants(cfg)]
+    if (recipe := own_recipe(cfg)) is not None:
+        ensure_dataset(recipe, cfg.paths.data)
     told = list((cfg.get("conditions") or {}).get("parameters") or {})
     given = {"history": cfg.history, "horizon": objective.horizon, "seed": cfg.seed, "parameters": told}
-    others = [*cfg.data.others, *variants(cfg)]
     data: TrajectoryDataModule = instantiate(cfg.data, **given, others=others, _convert_="all")
     data.setup("fit")
     return data
@@ -182,7 +183,8 @@ def build_regularizer(cfg: DictConfig, data: TrajectoryDataModule, objective: Ob
     """What is added to the objective; what its config leaves open comes from the data, or from the objective."""
     if cfg.get("regularizer") is None:
         return None
-    filled: dict[str, Any] = dict(left_open(cfg.regularizer, data.metadata))
+    metadata = data.metadata
+    filled: dict[str, Any] = dict(left_open(cfg.regularizer, len(metadata.channels), metadata.dimensions))
     if "tied_to" in cfg.regularizer and cfg.regularizer.tied_to is None:
         if not isinstance(objective, Likelihood):
             raise ValueError(

@@ -115,3 +115,13 @@ def test_the_first_lines_of_an_experiment_say_what_it_is() -> None:
         first, second, *_ = (ROOT / "configs" / "experiment" / f"{name}.yaml").read_text().splitlines()
         assert first == "# @package _global_", name
         assert second.startswith("# "), name
+
+
+def test_a_mistake_in_the_objective_is_told_before_data_are_made(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLWAVE_ROOT", str(tmp_path))
+    for wrong in (["objective=unrolled", "objective.steps=0"], ["objective=likelihood", "objective.beta=2"]):
+        with pytest.raises(Exception, match=r"got (0|2)"):
+            one_step(train, tmp_path, "dataset=ks_tiny", *wrong)
+    assert not (tmp_path / "data").exists()
