@@ -7,12 +7,13 @@ from pathlib import Path
 from . import columns
 from .columns import Column, Record
 from .figures import draw
+from .ranking import ranking
 from .rows import Found, found_rows
 from .runs import rows
 from .statistics_of import over_seeds
 from .tables import TABLES
 from .verdicts import summary, verdicts
-from .words import FLOORS, HEAD, SHORT
+from .words import BEST, FLOORS, HEAD, SHORT
 
 MISSING = "not yet run"
 
@@ -29,7 +30,8 @@ def write(results: Path, docs: Path) -> str:
             parts.append(section(found, results, docs))
             if lines := summary(found):
                 short += [f"| **{table.number}. {table.title}, {group[0].system.name}** | | | | |", *lines]
-    parts.insert(1, "\n".join(short) + "\n")
+    short += ["", BEST, ranking(TABLES, results)]
+    parts.insert(1, "\n".join(short))
     parts.insert(1, f"{there} of {wanted} rows times seeds are measured; what is missing says `{MISSING}`.\n")
     docs.mkdir(parents=True, exist_ok=True)
     (docs / "study.md").write_text("\n".join(parts))
