@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .rows import Found, found_row
-from .runs import rows
+from .runs import rows, validation
 from .statistics_of import over_seeds
 from .systems import System
 from .tables import Table
@@ -15,8 +15,8 @@ SHOWN = 8
 def ranking(tables: Sequence[Table], results: Path) -> str:
     """For each system the rows at equal steps, by the median over seeds of the nRMSE of their validation rollouts."""
     lines = ["| system | row | table | seeds | nRMSE of validation rollouts |", "|---|---|---|---|---|"]
-    systems = dict.fromkeys(system for table in tables for system in table.systems)
-    for system in systems:
+    systems = {system.name: system for table in tables for system in table.systems}
+    for system in systems.values():
         found = sorted(candidates(tables, system, results), key=lambda candidate: candidate[0])
         lines += [
             f"| {system.name} | {row.row.entry.name} | {row.row.table.number} | {len(values)} | {over_seeds(values)} |"
@@ -35,5 +35,5 @@ def candidates(
             same = row.row.table.budget(system) == system.steps and len(row.records) >= 3
             if same and not seen & (ids := {str(record["id"]) for record in row.records}):
                 seen |= ids
-                values = sorted(float(record["validation"]["nrmse"]) for record in row.records)
+                values = sorted(validation(record) for record in row.records)
                 yield values[len(values) // 2], list(values), row
