@@ -23,6 +23,7 @@ from study_parts.dynamics import leading_exponent
 from study_parts.entries import FNO, NOISE, ONE_STEP, Entry
 from study_parts.fronts import front_measures
 from study_parts.program import composed, matched_width, parameters
+from study_parts.ranking import ranking
 from study_parts.rows import found_row
 from study_parts.runs import Row, load, of_entry
 from study_parts.statistics_of import paired
@@ -362,3 +363,25 @@ def test_a_run_has_a_process_of_its_own_and_one_that_fails_is_named(root: Path, 
     assert "noise" in failed
     assert "got -1" in failed
     assert "got -1" in (tmp_path / "data" / "logs" / f"{failed.split()[2]}.txt").read_text()
+
+
+def test_the_best_rows_stand_first_and_rows_of_other_budgets_do_not_stand_at_all(
+    places: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = load(places[1], row().tuning()[1])
+    assert record is not None
+    longer = replace(
+        TABLE, number=7, entries=(replace(ONE_STEP, name="longer", values=(3e-3,)),), base="longer", longer=5
+    )
+    short = replace(TABLE, entries=(replace(ONE_STEP, values=(3e-3,)), replace(NOISE, values=(0.01,))))
+    scores = {"one step": (0.5, 0.1, 0.3), "input noise": (0.2, 0.25, 0.1), "longer": (0.01, 0.01, 0.01)}
+    for table in (short, longer):
+        for entry in table.entries:
+            line = Row(table, TINY, entry)
+            for run, nrmse in zip(line.final(entry.values[0]), scores[entry.name], strict=True):
+                work.keep(tmp_path / f"{run.id}.json", record | {"id": run.id, "validation": {"nrmse": nrmse}})
+    lines = ranking((short, longer), tmp_path).splitlines()[2:]
+    assert lines == [
+        "| tiny | input noise | 4 | 3 | 0.2 [0.1, 0.25] |",
+        "| tiny | one step | 4 | 3 | 0.3 [0.1, 0.5] |",
+    ]

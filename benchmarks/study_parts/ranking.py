@@ -30,7 +30,9 @@ def candidates(
 ) -> Iterator[tuple[float, list[float | None], Found]]:
     """Rows with three measured seeds or more, each set of runs once."""
     seen: set[str] = set()
-    for group in rows([(table, system) for table in tables if system in table.systems]):
+    # Runs that the ablation shares have their name from elsewhere.
+    ordered = sorted(tables, key=lambda table: table.number == 1)
+    for group in rows([(table, system) for table in ordered if system in table.systems]):
         for row in (found_row(row, results) for row in group):
             same = row.row.table.budget(system) == system.steps and len(row.records) >= 3
             if same and not seen & (ids := {str(record["id"]) for record in row.records}):

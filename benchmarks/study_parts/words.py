@@ -63,6 +63,6 @@ better.
 | error | base | better | worse | no difference beyond the spread |
 |---|---|---|---|---|"""
 
-BEST = """The rows that roll out best on the validation split, of all tables at equal steps, with three seeds or more. All
-rows of a system have as many parameters.
+BEST = """Rows that roll out best on the validation split, of all tables at equal steps, with three seeds or more; all
+of a system have as many parameters.
 """
