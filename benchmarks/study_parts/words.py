@@ -43,8 +43,8 @@ half of the test split with the truth of the other, and `truth against truth` is
 each other. `lambda_1` is the leading exponent of the learned map by products of its Jacobian, `sigma_max` the largest
 stretch of one step. Fronts are compared with the truth's in steepness, total variation, place, energy lost and mass.
 `peak MiB` is the largest sum of tensors that operations made and that lived at one time in a loss and its gradient,
-`saved MiB` what the loss keeps for its gradient, each storage once. Seconds are those of a machine that did other
-work beside.
+`saved MiB` what the loss keeps for its gradient, each storage once. Seconds are those of machines that did other work
+beside and were not equally fast: they compare to a factor of two, no better.
 
 **Verdicts** follow a rule: a row is better or worse than the base where the median over seeds of the log ratio is
 larger than the spread (largest less least) of that ratio over seeds, with three seeds or more. They are told as
