@@ -13,7 +13,7 @@ from .runs import rows
 from .statistics_of import over_seeds
 from .tables import TABLES
 from .verdicts import summary, verdicts
-from .words import BEST, FLOORS, HEAD, SHORT
+from .words import BEST, FLOORS, HEAD, READING, SHORT
 
 MISSING = "not yet run"
 
@@ -32,6 +32,7 @@ def write(results: Path, docs: Path) -> str:
                 short += [f"| **{table.number}. {table.title}, {group[0].system.name}** | | | | |", *lines]
     short += ["", BEST, ranking(TABLES, results)]
     parts.insert(1, "\n".join(short))
+    parts.insert(1, READING)
     parts.insert(1, f"{there} of {wanted} rows times seeds are measured; what is missing says `{MISSING}`.\n")
     docs.mkdir(parents=True, exist_ok=True)
     (docs / "study.md").write_text("\n".join(parts))
