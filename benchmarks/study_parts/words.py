@@ -62,7 +62,8 @@ Of the flows that are measured so far, at this size; each sentence can be checke
 - **Operators** (tables 2 and 7). On Burgers fronts DyMixOp errs less than a Fourier operator of equal size, equal
   wavenumbers and equally many steps: in one step, in ten, over rollouts and on every further test set; after five times
   the steps still in one step, in ten and over rollouts. It costs more time a step. On Kuramoto-Sivashinsky, L = 22, it
-  errs a little less after ten steps and is otherwise not told apart; nor are the others, but for a U-Net that is worse.
+  errs a little less after ten steps and is otherwise not told apart; a U-Net is worse in one step. Others there have
+  too few seeds, but for DyMixOp as published, which is not told apart.
 - **The product of DyMixOp needs a bounded factor** (table 1, Burgers). Without it some validation rollouts blow up with
   every rate and seed that was tried, or weights of a few steps are the best there are. Seeds then differ so much that
   the rule tells one error alone apart.
