@@ -27,7 +27,7 @@ from study_parts.ranking import ranking
 from study_parts.rows import found_row
 from study_parts.runs import Row, load, of_entry
 from study_parts.statistics_of import paired
-from study_parts.systems import KS_L22, System
+from study_parts.systems import KLEIN_GORDON, KS_L22, System
 from study_parts.tables import TABLES, Table
 from study_parts.work import perform
 
@@ -76,6 +76,8 @@ def test_a_run_leaves_every_figure_of_the_page(places: tuple[Path, Path]) -> Non
     # Trajectories of 48 frames have no step 50 and none of 100.
     lacking = {column.title for column in shown if column.figure(record) is None}
     assert lacking == {"nRMSE @50", "nRMSE @100"}
+    # This equation conserves no momentum.
+    assert [column.title for column in columns.DRIFTS if column.figure(record) is None] == ["momentum, drift"]
     assert record["training"]["steps"] == 5
     assert record["seed"] == 0
     assert record["threads"] == 1
@@ -282,6 +284,17 @@ def test_every_row_composes_and_rows_of_one_training_share_their_runs(tmp_path: 
     assert Row(methods, system, ONE_STEP).tuning() == Row(operators, system, FNO).tuning()
     ids = [run.id for run in Row(methods, system, ONE_STEP).final(1e-3)]
     assert len(set(ids)) == 3
+
+
+def test_a_row_keeps_what_its_equation_conserves_and_shares_runs_where_that_is_nothing(tmp_path: Path) -> None:
+    table = next(table for table in TABLES if table.title == "Together")
+    plain, kept = (table.entry(name) for name in ("DyMixOp, unroll K = 2", "DyMixOp, unroll K = 2, invariants"))
+    found = {system.name: Row(table, system, kept).tuning()[0] for system in table.systems}
+    means, mass = found["ks_l22"], found["schrodinger"]
+    assert "conserve=means" in means.overrides
+    assert composed([*mass.overrides, "operator.width=8"], tmp_path, tmp_path).conserve.squares is None
+    assert found["klein_gordon"].id == Row(table, KLEIN_GORDON, plain).tuning()[0].id
+    assert means.id != Row(table, KS_L22, plain).tuning()[0].id
 
 
 def test_verdicts_tell_better_from_worse_for_the_base_and_for_further_pairs(

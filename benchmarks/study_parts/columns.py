@@ -69,6 +69,7 @@ FRONTS = (
     of_test("energy loss, error", "fronts", "decay_error"),
     of_test("mass drift", "fronts", "mass_drift"),
 )
+DRIFTS = (*SPECTRUM, *(scalar(f"{name}, drift", f"drift_{name}_last") for name in ("mass", "momentum", "energy")))
 STEP_TIME = Column("ms a step", lambda record: _scaled(at(record, "cost", "seconds_per_step"), 1e3))
 PEAK = Column("peak MiB a step", lambda record: _scaled(at(record, "cost", "peak_bytes"), 2**-20))
 COST = (

@@ -14,7 +14,7 @@ class Entry:
 
     Attributes:
         name: of the row.
-        operator: overrides that choose and shape the network; see `shape` for what stands in braces.
+        operator: overrides that choose and shape the network; here and in `method`, see `shape` for what braces hold.
         widths: overrides that set its width `{width}`, chosen for equal parameters; none for the reference.
         multiple: of which its width must be one.
         method: overrides that choose how it is trained.
@@ -44,7 +44,7 @@ FNO = Entry(name="FNO")
 
 
 def shape(system: System) -> dict[str, object]:
-    """What the braces of an operator's overrides stand for: its wavenumbers in the words of every package."""
+    """What the braces of overrides stand for: wavenumbers in the words of every package, and what is conserved."""
     K, axes = system.wavenumber, system.dimensions
 
     def each(number: float) -> str:
@@ -57,6 +57,7 @@ def shape(system: System) -> dict[str, object]:
         "one_sided": each(K + 1),
         "twice": each(2 * K),
         "points": system.points,
+        "conserve": system.conserve,
         "grid": each(system.points),
         "u_modes": f"[{each(2 * K)},{each(2 * half)},{each(2 * half)},{each(2 * half)},{each(2 * K)}]",
         "u_scalings": f"[{each(1.0)},{each(0.5)},{each(1.0)},{each(2.0)},{each(1.0)}]",
@@ -181,13 +182,16 @@ def together(
     )
 
 
-STRUCTURE = ("conserve=means", "augmentation=symmetries", "augmentation.boost=0.0")
+INVARIANTS = ("conserve={conserve}",)
+SYMMETRIES = ("augmentation=symmetries", "augmentation.boost=0.0")
 TOGETHER = (
     variant("DyMixOp"),
     together("DyMixOp, unroll K = 2"),
-    together("DyMixOp, unroll K = 2, means and symmetries", *STRUCTURE),
+    together("DyMixOp, unroll K = 2, invariants", *INVARIANTS),
+    together("DyMixOp, unroll K = 2, symmetries", *SYMMETRIES),
+    together("DyMixOp, unroll K = 2, invariants and symmetries", *INVARIANTS, *SYMMETRIES),
     together(
-        "DyMixOp, unroll K = 2, means and symmetries, JAWS", *STRUCTURE, "regularizer=jaws",
+        "DyMixOp, unroll K = 2, invariants and symmetries, JAWS", *INVARIANTS, *SYMMETRIES, "regularizer=jaws",
         parameter="regularizer.weight", values=WEIGHTS,
     ),
 )  # fmt: skip

@@ -47,7 +47,8 @@ def section(found: Sequence[Found], results: Path, docs: Path) -> str:
         return f"{title}\n{MISSING}: {', '.join(row.row.entry.name for row in found)}.\n"
     floors = floor_records(results, system.name)
     parts = [title, lay_out(found, columns.TRAJECTORY, floors, tuned=True)]
-    parts.append(lay_out(found, columns.ATTRACTOR if system.attractor else columns.FRONTS, floors))
+    kind = columns.ATTRACTOR if system.attractor else columns.FRONTS if system.fronts else columns.DRIFTS
+    parts.append(lay_out(found, kind, floors))
     for name in system.outside:
         parts.append(lay_out(found, columns.outside(name), {}))
     parts += [lay_out(found, columns.COST, {}), verdicts(found)]

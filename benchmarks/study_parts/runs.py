@@ -65,8 +65,9 @@ class Run:
 
 def of_entry(entry: Entry, system: System, value: float, seed: int, budget: Budget) -> Run:
     """The run of an entry with that value of its tuned parameter."""
-    filled = (text.format(**shape(system)) for text in entry.operator)
-    own = (*filled, *entry.method, f"{entry.parameter}={value!r}")
+    filled = [text.format(**shape(system)) for text in (*entry.operator, *entry.method)]
+    # Where an equation conserves nothing that a projection keeps, the row has the runs of the one without.
+    own = (*(text for text in filled if text != "conserve=null"), f"{entry.parameter}={value!r}")
     chosen = {text.split("=", 1)[0] for text in own}
     common = (text for text in COMMON if text.split("=", 1)[0] not in chosen)
     return Run(system, (*common, *system.overrides, *own), entry.widths, entry.multiple, budget, seed)

@@ -24,6 +24,7 @@ class System:
         attractor: whether trajectories stay on one, so that long-time statistics mean something.
         fronts: whether the field has fronts whose shape is measured.
         extend: steps of the emulator beyond the truth, of which survival is reported.
+        conserve: which config of `configs/conserve` keeps what the equation conserves; null where none can.
     """
 
     name: str
@@ -39,6 +40,7 @@ class System:
     attractor: bool = True
     fronts: bool = False
     extend: int = 1000
+    conserve: str = "means"
 
 
 def counts(train: int, valid: int, test: int, block: int = 16) -> tuple[str, ...]:
@@ -154,4 +156,40 @@ KOLMOGOROV = System(
     steps=Steps(1000),
     seconds=Seconds(30.0),
     extend=400,
+)
+SCHRODINGER = System(
+    name="schrodinger",
+    words="focusing Schroedinger waves from random fields, 256 points, steps of 0.1",
+    overrides=(
+        "dataset=nonlinear_schrodinger",
+        *counts(128, 16, 32),
+        "data.batch_size=8",
+        "data.validation_steps=100",
+    ),
+    wavenumber=32,
+    points=256,
+    width=24,
+    steps=Steps(1000),
+    seconds=Seconds(10.0),
+    attractor=False,
+    extend=200,
+    conserve="declared",
+)
+KLEIN_GORDON = System(
+    name="klein_gordon",
+    words="sine-Gordon waves from random fields, 256 points, steps of 0.2",
+    overrides=(
+        "dataset=klein_gordon",
+        *counts(128, 16, 32),
+        "data.batch_size=8",
+        "data.validation_steps=100",
+    ),
+    wavenumber=32,
+    points=256,
+    width=24,
+    steps=Steps(1000),
+    seconds=Seconds(10.0),
+    attractor=False,
+    extend=200,
+    conserve="null",
 )

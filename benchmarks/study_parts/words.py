@@ -1,13 +1,13 @@
 """What the page says before its tables."""
 
-from .systems import BURGERS_1E2, BURGERS_5E3, KOLMOGOROV, KS_L22, KS_L64
+from .systems import BURGERS_1E2, BURGERS_5E3, KLEIN_GORDON, KOLMOGOROV, KS_L22, KS_L64, SCHRODINGER
 
 # Rows that need no training, and their keys in the record of floors.
 FLOORS = {"solver from a start perturbed by 1e-6": "solver", "persistence": "persistence", "climatology": "climatology"}
 
 SYSTEMS = "\n".join(
     f"| `{system.name}` | {system.words} | {system.steps} or {system.seconds} | {', '.join(system.outside) or '-'} |"
-    for system in (KS_L22, KS_L64, BURGERS_1E2, BURGERS_5E3, KOLMOGOROV)
+    for system in (KS_L22, KS_L64, BURGERS_1E2, BURGERS_5E3, KOLMOGOROV, SCHRODINGER, KLEIN_GORDON)
 )
 
 HEAD = f"""# What keeps a rollout alive
