@@ -185,8 +185,8 @@ TABLES = (
     Table(
         number=9,
         title="Together",
-        question="What the tables above suggest, in one recipe, at the parameters and steps of the others: two steps of "
-        "unrolling; invariants kept exactly, which are the mean of a flow and the mass of Schroedinger's field, while "
+        question="What the tables above suggest, in one recipe, at the parameters and steps of the others: two steps "
+        "of unrolling; invariants kept exactly, which are the mean of a flow and the mass of Schroedinger's field, while "
         "sine-Gordon waves have none that can be; windows moved by the symmetries of the equation; JAWS.",
         entries=entries.TOGETHER,
         base="DyMixOp",
