@@ -49,7 +49,7 @@ def shares(arguments: argparse.Namespace) -> list[list[Row]]:
 
 def key(row: Row) -> tuple[object, ...]:
     """What rows with the same runs have in common; a row that copies another's weight goes with it."""
-    source = row.table.entry(row.entry.budget_of) if row.entry.budget_of else row.entry
+    source = row.entry.value_of or row.entry.mean_of or row.entry
     return (row.system.name, source.operator, source.method)
 
 
@@ -104,29 +104,37 @@ def run_all(arguments: argparse.Namespace) -> None:
         for group in shares(arguments):
             ready = [row for row in group if available(row)]
             for row in ready:
-                for run in row.tuning():
-                    launch(run, arguments, test=False)
+                tune(row, arguments)
             found = [(row, value) for row in ready if (value := row.chosen(arguments.results)) is not None]
             for seed in range(max((row.table.seeds for row in ready), default=0)):
                 for row, value in found:
-                    for run in row.final(value)[seed : seed + 1]:
+                    for run in row.final(arguments.results, value)[seed : seed + 1]:
                         launch(run, arguments, test=True)
     except TimeoutError:
         print("the time is up; the same command goes on")
 
 
+def tune(row: Row, arguments: argparse.Namespace) -> None:
+    """The runs that choose a row's value, after those of the rows that it takes something from."""
+    for source in row.entry.sources():
+        tune(row.beside(source), arguments)
+    for run in row.tuning(arguments.results):
+        launch(run, arguments, test=False)
+
+
 def overview(arguments: argparse.Namespace) -> None:
     """A line for each table on each system, in the order in which they are computed."""
     for group in rows(order(), lambda table: arguments.table in (None, table.number)):
-        tuning = [run for row in group for run in row.tuning()]
+        tuning = [run for row in group for run in row.tuning(arguments.results)]
+        values = sum(len(row.entry.values) for row in group)
         wanted = sum(row.entry.seeds or row.table.seeds for row in group)
         chosen = [(row, value) for row in group if (value := row.chosen(arguments.results)) is not None]
-        final = [run for row, value in chosen for run in row.final(value)]
+        final = [run for row, value in chosen for run in row.final(arguments.results, value)]
         there = sum("test" in (load(arguments.results, run) or {}) for run in final)
         tuned = sum(load(arguments.results, run) is not None for run in tuning)
         lacking = [row.entry.name for row in group if not available(row)]
         print(
-            f"table {group[0].table.number} on {group[0].system.name}: {tuned} of {len(tuning)} tuning runs, "
+            f"table {group[0].table.number} on {group[0].system.name}: {tuned} of {values} tuning runs, "
             f"{there} of {wanted} measured" + (f"; no config yet: {', '.join(lacking)}" if lacking else "")
         )
 

@@ -20,7 +20,7 @@ from study_parts import columns, cost, page, work
 from study_parts.attractor import attractor_distances
 from study_parts.budget import Seconds, Steps
 from study_parts.dynamics import leading_exponent
-from study_parts.entries import FNO, NOISE, ONE_STEP, Entry
+from study_parts.entries import FNO, JAWS_1, JAWS_2, ONE_STEP, PERMUTED, UNROLL_2, Entry, trained
 from study_parts.fronts import front_measures
 from study_parts.program import composed, matched_width, parameters
 from study_parts.ranking import ranking
@@ -29,8 +29,14 @@ from study_parts.runs import Row, load, of_entry
 from study_parts.statistics_of import paired
 from study_parts.systems import KLEIN_GORDON, KS_L22, System
 from study_parts.tables import TABLES, Table
+from study_parts.tolerance import rank_correlation, true_row_energies
 from study_parts.work import perform
 
+from rollwave.solvers import Grid, KuramotoSivashinsky, simulate
+
+# Results of nothing.
+NOWHERE = Path("nowhere")
+NOISE = trained("input noise", "objective=noise", parameter="objective.std", values=(0.003, 0.01, 0.03))
 TINY = System(
     name="tiny",
     words="Kuramoto-Sivashinsky, too small to learn from",
@@ -55,7 +61,7 @@ def row(entry: Entry = ONE_STEP) -> Row:
 
 def write(results: Path, entry: Entry, index: int, **record: Any) -> None:
     """A record of the tuning run at the value of that index."""
-    run = row(entry).tuning()[index]
+    run = row(entry).tuning(NOWHERE)[index]
     work.keep(results / f"{run.id}.json", {"id": run.id, "seed": run.seed} | record)
 
 
@@ -64,13 +70,13 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Pat
     """Folders of data and results, with one run measured."""
     folder = tmp_path_factory.mktemp("study")
     threads = torch.get_num_threads()
-    perform(row().tuning()[1], folder / "data", folder / "results", test=True)
+    perform(row().tuning(NOWHERE)[1], folder / "data", folder / "results", test=True)
     yield folder / "data", folder / "results"
     torch.set_num_threads(threads)
 
 
 def test_a_run_leaves_every_figure_of_the_page(places: tuple[Path, Path]) -> None:
-    record = load(places[1], row().tuning()[1])
+    record = load(places[1], row().tuning(NOWHERE)[1])
     assert record is not None
     shown = (*columns.TRAJECTORY, *columns.ATTRACTOR, *columns.FRONTS, *columns.COST, *columns.outside("another seed"))
     # Trajectories of 48 frames have no step 50 and none of 100.
@@ -96,7 +102,7 @@ def test_floors_stand_beside_the_first_measured_run(places: tuple[Path, Path]) -
 
 
 def test_what_is_there_is_not_done_again(places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    run = row().tuning()[1]
+    run = row().tuning(NOWHERE)[1]
     path = places[1] / f"{run.id}.json"
     before = path.stat().st_mtime_ns
     for name in ("fit", "measured"):
@@ -113,6 +119,44 @@ def test_the_validation_split_chooses_whatever_the_test_split_says(tmp_path: Pat
     assert row().chosen(tmp_path) == ONE_STEP.values[1]
 
 
+def test_a_row_with_a_number_of_its_own_takes_the_learning_rate_of_the_row_without_it(tmp_path: Path) -> None:
+    assert row(JAWS_2).tuning(tmp_path) == []
+    assert row(JAWS_2).chosen(tmp_path) is None
+    for index in range(3):
+        write(tmp_path, UNROLL_2, index, validation={"nrmse": 1.0 - index / 10})
+    assert UNROLL_2.values[2] == 9e-3
+    runs = row(JAWS_2).tuning(tmp_path)
+    assert [run.overrides.count("optimizer.lr=9e-3") for run in runs] == [1, 1, 1]
+    assert not any("lr=3e-3" in text for run in runs for text in run.overrides)
+
+
+def test_the_permuted_control_has_the_weight_of_the_penalty_that_it_permutes(tmp_path: Path) -> None:
+    for index in range(3):
+        write(tmp_path, ONE_STEP, index, validation={"nrmse": [0.3, 0.1, 0.2][index]})
+    assert row(PERMUTED).chosen(tmp_path) is None
+    for index in range(3):
+        run = row(JAWS_1).tuning(tmp_path)[index]
+        work.keep(tmp_path / f"{run.id}.json", {"validation": {"nrmse": [0.3, 0.2, 0.1][index]}})
+    assert row(PERMUTED).chosen(tmp_path) == JAWS_1.values[2]
+    assert "optimizer.lr=3e-3" in row(PERMUTED).final(tmp_path, 1e-2)[0].overrides
+
+
+def test_a_learned_tolerance_is_compared_with_the_rows_of_the_solver() -> None:
+    equation, grid = KuramotoSivashinsky(), Grid((32,), (22.0,))
+    u = equation.initial_condition(grid, batch=2, seed=0).double()
+
+    def truth(u: Tensor) -> Tensor:
+        return simulate(equation, grid, u, interval=0.5, frames=1, dt=0.05)[:, 1]
+
+    jacobians = [torch.autograd.functional.jacobian(lambda x: truth(x[None])[0], x).reshape(32, 32) for x in u]
+    exact = torch.stack([J.square().sum(1)[None] for J in jacobians])
+    # Of 32 products each row is known to sqrt(2 / 32).
+    torch.testing.assert_close(true_row_energies(u, truth), exact, rtol=1.0, atol=0)
+    assert abs(float((true_row_energies(u, truth) / exact).mean()) - 1) < 0.1
+    assert rank_correlation(exact, exact.exp()) == pytest.approx(1)
+    assert rank_correlation(exact, -exact) == pytest.approx(-1)
+
+
 def test_a_training_that_is_not_measured_opens_no_test_split(
     places: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,7 +170,7 @@ def test_a_training_that_is_not_measured_opens_no_test_split(
         start(self, folder, split, **keys)
 
     monkeypatch.setattr(TrajectoryDataset, "__init__", watched)
-    record = perform(row().tuning()[0], places[0], tmp_path, test=False)
+    record = perform(row().tuning(NOWHERE)[0], places[0], tmp_path, test=False)
     assert set(opened) == {"train", "valid"}
     assert "test" not in record
     assert math.isfinite(record["validation"]["nrmse"])
@@ -134,7 +178,7 @@ def test_a_training_that_is_not_measured_opens_no_test_split(
 
 def test_a_run_that_diverges_is_a_row_of_its_own(places: tuple[Path, Path], tmp_path: Path) -> None:
     entry = replace(ONE_STEP, method=(*ONE_STEP.method, "+trainer.detect_anomaly=false"), values=(1e30,))
-    record = perform(row(entry).tuning()[0], places[0], tmp_path, test=True)
+    record = perform(row(entry).tuning(NOWHERE)[0], places[0], tmp_path, test=True)
     assert "stopped being finite" in record["diverged"]
     assert row(entry).chosen(tmp_path) is None
     found = found_row(row(entry), tmp_path)
@@ -144,7 +188,7 @@ def test_a_run_that_diverges_is_a_row_of_its_own(places: tuple[Path, Path], tmp_
 def test_the_page_says_what_is_missing_and_counts_what_is_there(
     places: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    results, run = tmp_path / "results", row().tuning()[1]
+    results, run = tmp_path / "results", row().tuning(NOWHERE)[1]
     record = load(places[1], run)
     assert record is not None
     for index, nrmse in enumerate((0.5, 0.1, 0.5)):
@@ -281,36 +325,37 @@ def test_every_row_composes_and_rows_of_one_training_share_their_runs(tmp_path: 
         widths = [text.format(width=8) for text in run.widths]
         composed([*run.overrides, *widths, "trainer.max_steps=1"], tmp_path, tmp_path)
     methods, operators = TABLES[3], TABLES[1]
-    assert Row(methods, system, ONE_STEP).tuning() == Row(operators, system, FNO).tuning()
-    ids = [run.id for run in Row(methods, system, ONE_STEP).final(1e-3)]
+    assert Row(methods, system, ONE_STEP).tuning(NOWHERE) == Row(operators, system, FNO).tuning(NOWHERE)
+    ids = [run.id for run in Row(methods, system, ONE_STEP).final(NOWHERE, 1e-3)]
     assert len(set(ids)) == 3
 
 
 def test_a_row_keeps_what_its_equation_conserves_and_shares_runs_where_that_is_nothing(tmp_path: Path) -> None:
     table = next(table for table in TABLES if table.title == "Together")
     plain, kept = (table.entry(name) for name in ("DyMixOp, unroll K = 2", "DyMixOp, unroll K = 2, invariants"))
-    found = {system.name: Row(table, system, kept).tuning()[0] for system in table.systems}
+    found = {system.name: Row(table, system, kept).tuning(NOWHERE)[0] for system in table.systems}
     means, mass = found["ks_l22"], found["schrodinger"]
     assert "conserve=means" in means.overrides
     assert composed([*mass.overrides, "operator.width=8"], tmp_path, tmp_path).conserve.squares is None
-    assert found["klein_gordon"].id == Row(table, KLEIN_GORDON, plain).tuning()[0].id
-    assert means.id != Row(table, KS_L22, plain).tuning()[0].id
+    assert found["klein_gordon"].id == Row(table, KLEIN_GORDON, plain).tuning(NOWHERE)[0].id
+    assert means.id != Row(table, KS_L22, plain).tuning(NOWHERE)[0].id
 
 
 def test_verdicts_tell_better_from_worse_for_the_base_and_for_further_pairs(
     places: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows whose errors are half and twice the base's, one of them with half the memory."""
-    record = load(places[1], row().tuning()[1])
+    record = load(places[1], row().tuning(NOWHERE)[1])
     assert record is not None
     push = replace(NOISE, name="pushforward", method=("objective=pushforward",), parameter="objective.max_steps")
     table = replace(TABLE, entries=(ONE_STEP, NOISE, push), pairs=(("pushforward", "input noise"),))
     factors = {"one step": 1.0, "input noise": 0.5, "pushforward": 2.0}
     for entry in table.entries:
         line = Row(table, TINY, entry)
-        for run in (*line.tuning(), *line.final(entry.values[0])):
+        tuning = line.tuning(NOWHERE)
+        for run in (*tuning, *line.final(NOWHERE, entry.values[0])):
             changed = json.loads(json.dumps(record)) | {"id": run.id, "seed": run.seed}
-            changed["validation"] = {"nrmse": float(run == line.tuning()[1]) + 0.1 * (run == line.tuning()[2])}
+            changed["validation"] = {"nrmse": float(run == tuning[1]) + 0.1 * (run == tuning[2])}
             changed["test"]["sets"]["test"]["nrmse"]["1"] = factors[entry.name] * (1 + run.seed)
             changed["test"]["sets"]["another seed"]["scalars"]["nrmse_gmean100"] = {"median": 1.0}
             changed["cost"]["peak_bytes"] = 2.0**20 * factors[entry.name]
@@ -336,9 +381,9 @@ def test_verdicts_tell_better_from_worse_for_the_base_and_for_further_pairs(
 
 def test_a_longer_table_takes_that_many_times_the_steps_and_chooses_at_the_plain_ones() -> None:
     longer = Row(replace(TABLE, longer=5), TINY, ONE_STEP)
-    assert [run.budget for run in longer.final(1e-3)] == [Steps(25)] * 3
-    assert longer.tuning() == row().tuning()
-    assert longer.final(1e-3)[0].id != row().final(1e-3)[0].id
+    assert [run.budget for run in longer.final(NOWHERE, 1e-3)] == [Steps(25)] * 3
+    assert longer.tuning(NOWHERE) == row().tuning(NOWHERE)
+    assert longer.final(NOWHERE, 1e-3)[0].id != row().final(NOWHERE, 1e-3)[0].id
 
 
 PROGRAM = """
@@ -362,7 +407,7 @@ def test_a_run_has_a_process_of_its_own_and_one_that_fails_is_named(root: Path, 
         [sys.executable, "-c", program, *words], capture_output=True, text=True, cwd=tmp_path, timeout=300
     )
     assert result.returncode == 0, result.stderr
-    done = row(replace(ONE_STEP, values=(3e-3,))).tuning()[0]
+    done = row(replace(ONE_STEP, values=(3e-3,))).tuning(NOWHERE)[0]
     record = load(tmp_path / "results", done)
     assert record is not None
     assert "test" in record
@@ -381,7 +426,7 @@ def test_a_run_has_a_process_of_its_own_and_one_that_fails_is_named(root: Path, 
 def test_the_best_rows_stand_first_and_rows_of_other_budgets_do_not_stand_at_all(
     places: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record = load(places[1], row().tuning()[1])
+    record = load(places[1], row().tuning(NOWHERE)[1])
     assert record is not None
     longer = replace(
         TABLE, number=7, entries=(replace(ONE_STEP, name="longer", values=(3e-3,)),), base="longer", longer=5
@@ -391,7 +436,7 @@ def test_the_best_rows_stand_first_and_rows_of_other_budgets_do_not_stand_at_all
     for table in (short, longer):
         for entry in table.entries:
             line = Row(table, TINY, entry)
-            for run, nrmse in zip(line.final(entry.values[0]), scores[entry.name], strict=True):
+            for run, nrmse in zip(line.final(NOWHERE, entry.values[0]), scores[entry.name], strict=True):
                 work.keep(tmp_path / f"{run.id}.json", record | {"id": run.id, "validation": {"nrmse": nrmse}})
     lines = ranking((short, longer), tmp_path).splitlines()[2:]
     assert lines == [

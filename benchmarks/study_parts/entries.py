@@ -20,7 +20,9 @@ class Entry:
         method: overrides that choose how it is trained.
         parameter: the config key of the number that is tuned.
         values: the values tried.
-        budget_of: the row whose penalty, in the mean over space, this row's uniform weight copies; nothing is tuned.
+        rate_of: the row without what is tuned here; this one takes the learning rate that validation chose for it.
+        value_of: the row whose chosen value this row takes; nothing is tuned.
+        mean_of: the row whose penalty, in the mean over space, this row's uniform weight copies; nothing is tuned.
         seeds: runs at the chosen value, where fewer than the table's.
     """
 
@@ -31,8 +33,14 @@ class Entry:
     method: tuple[str, ...] = ("objective=one_step",)
     parameter: str = "optimizer.lr"
     values: tuple[float, ...] = LEARNING_RATES
-    budget_of: str | None = None
+    rate_of: "Entry | None" = None
+    value_of: "Entry | None" = None
+    mean_of: "Entry | None" = None
     seeds: int | None = None
+
+    def sources(self) -> list["Entry"]:
+        """The rows that must have chosen before this one can."""
+        return [entry for entry in (self.rate_of, self.value_of, self.mean_of) if entry is not None]
 
     def choices(self) -> list[tuple[str, str]]:
         """Groups of `configs/` and what is chosen of them."""
@@ -127,22 +135,36 @@ ABLATION = (
 
 
 def trained(
-    name: str, *method: str, parameter: str = "optimizer.lr", values: tuple[float, ...] = LEARNING_RATES
+    name: str,
+    *method: str,
+    parameter: str = "optimizer.lr",
+    values: tuple[float, ...] = LEARNING_RATES,
+    rate_of: Entry | None = None,
 ) -> Entry:
     """A way to train the Fourier operator."""
     objective = () if any(text.startswith("objective=") for text in method) else ("objective=one_step",)
-    return Entry(name=name, method=(*objective, *method), parameter=parameter, values=values)
-
-
-def penalised(name: str, config: str, *method: str, values: tuple[float, ...] = WEIGHTS) -> Entry:
-    """The Fourier operator trained with a penalty, whose weight is tuned."""
-    return trained(name, *method, f"regularizer={config}", parameter="regularizer.weight", values=values)
+    return Entry(name=name, method=(*objective, *method), parameter=parameter, values=values, rate_of=rate_of)
 
 
 ONE_STEP = trained("one step")
-NOISE = trained("input noise", "objective=noise", parameter="objective.std", values=(0.003, 0.01, 0.03))
-PUSHFORWARD = trained("pushforward", "objective=pushforward", parameter="objective.max_steps", values=(2, 4, 8))
-NO_GRADIENT = trained(
+
+
+def tuned(name: str, *method: str, parameter: str, values: tuple[float, ...], base: Entry = ONE_STEP) -> Entry:
+    """A way to train with a number of its own, at the learning rate of the way without it."""
+    return trained(name, *method, parameter=parameter, values=values, rate_of=base)
+
+
+def penalised(
+    name: str, config: str, *method: str, values: tuple[float, ...] = WEIGHTS, base: Entry = ONE_STEP
+) -> Entry:
+    """The Fourier operator trained with a penalty on top of `base`; its weight is tuned."""
+    changes = (*method, f"regularizer={config}")
+    return tuned(name, *changes, parameter="regularizer.weight", values=values, base=base)
+
+
+NOISE = tuned("input noise", "objective=noise", parameter="objective.std", values=(0.003, 0.01, 0.03))
+PUSHFORWARD = tuned("pushforward", "objective=pushforward", parameter="objective.max_steps", values=(2, 4, 8))
+NO_GRADIENT = tuned(
     "unroll without gradient",
     "objective=unrolled",
     "objective.gradient_steps=1",
@@ -161,37 +183,40 @@ CHECKPOINTED = replace(
     seeds=1,
 )  # fmt: skip
 JAWS_1 = penalised("JAWS", "jaws")
-JAWS_2 = penalised("JAWS, unroll K = 2", "jaws", "objective=unrolled", "objective.steps=2")
+JAWS_2 = penalised("JAWS, unroll K = 2", "jaws", "objective=unrolled", "objective.steps=2", base=UNROLL_2)
 UNIFORM = penalised("uniform Jacobian penalty", "jacobian")
-MATCHED = replace(UNIFORM, name="uniform, with the mean weight of JAWS", values=(), budget_of="JAWS")
+MATCHED = replace(UNIFORM, name="uniform, with the mean weight of JAWS", values=(), mean_of=JAWS_1)
 ORACLE = penalised("oracle weights", "jacobian_oracle")
-LIKELIHOOD = trained("learned variance of errors", "objective=likelihood")
-JAWS_APART = penalised("JAWS, learned variance of errors beside", "jaws", "objective=likelihood")
-JAWS_TIED = penalised("JAWS, one tolerance for both", "jaws_tied", "objective=likelihood")
-PERMUTED = penalised("JAWS, weights permuted in space", "jaws_permuted")
+PERMUTED = replace(penalised("JAWS, weights permuted in space", "jaws_permuted", values=()), value_of=JAWS_1)
 HINGE = penalised("hinge", "jacobian_hinge")
+LIKELIHOOD = trained("learned variance of errors", "objective=likelihood")
+JAWS_APART = penalised("JAWS, learned variance of errors beside", "jaws", "objective=likelihood", base=LIKELIHOOD)
+JAWS_TIED = penalised("JAWS, one tolerance for both", "jaws_tied", "objective=likelihood", base=LIKELIHOOD)
 
 
 def together(
-    name: str, *method: str, parameter: str = "optimizer.lr", values: tuple[float, ...] = LEARNING_RATES
+    name: str,
+    *method: str,
+    parameter: str = "optimizer.lr",
+    values: tuple[float, ...] = LEARNING_RATES,
+    rate_of: Entry | None = None,
 ) -> Entry:
     """DyMixOp trained in several ways at once."""
-    base = variant(name)
-    return replace(
-        base, method=("objective=unrolled", "objective.steps=2", *method), parameter=parameter, values=values
-    )
+    chosen = ("objective=unrolled", "objective.steps=2", *method)
+    return replace(variant(name), method=chosen, parameter=parameter, values=values, rate_of=rate_of)
 
 
 INVARIANTS = ("conserve={conserve}",)
 SYMMETRIES = ("augmentation=symmetries", "augmentation.boost=0.0")
+STRUCTURED = together("DyMixOp, unroll K = 2, invariants and symmetries", *INVARIANTS, *SYMMETRIES)
 TOGETHER = (
     variant("DyMixOp"),
     together("DyMixOp, unroll K = 2"),
     together("DyMixOp, unroll K = 2, invariants", *INVARIANTS),
     together("DyMixOp, unroll K = 2, symmetries", *SYMMETRIES),
-    together("DyMixOp, unroll K = 2, invariants and symmetries", *INVARIANTS, *SYMMETRIES),
+    STRUCTURED,
     together(
-        "DyMixOp, unroll K = 2, invariants and symmetries, JAWS", *INVARIANTS, *SYMMETRIES, "regularizer=jaws",
-        parameter="regularizer.weight", values=WEIGHTS,
+        f"{STRUCTURED.name}, JAWS", *INVARIANTS, *SYMMETRIES, "regularizer=jaws",
+        parameter="regularizer.weight", values=WEIGHTS, rate_of=STRUCTURED,
     ),
 )  # fmt: skip

@@ -22,6 +22,7 @@ from .cost import step_cost
 from .entries import FNO
 from .program import composed, matched_width, parameters, program, told
 from .runs import COMMON, Run, of_entry
+from .tolerance import learned_tolerance
 
 
 def fit(run: Run, data: Path, folder: Path) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def fit(run: Run, data: Path, folder: Path) -> dict[str, Any]:
         "config": told(cfg),
         "cost": cost,
         "training": {key: training[key] for key in ("steps", "epochs", "seconds", "parameters", "threads")},
-        "validation": validated(folder) | learned_weight(cfg, folder),
+        "validation": validated(folder) | learned_tolerance(cfg, folder),
     }
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return record
@@ -92,26 +93,6 @@ def validated(folder: Path) -> dict[str, Any]:
     best = min(rows, key=lambda row: (math.isnan(float(row["val/nrmse"])), float(row["val/nrmse"])))
     nrmse = float(best["val/nrmse"])
     return {"nrmse": nrmse if math.isfinite(nrmse) else None, "step": int(best["step"]), "of": len(rows)}
-
-
-def learned_weight(cfg: Any, folder: Path) -> dict[str, float]:
-    """`alpha <exp(-s)>` over space and validation states, where a penalty has learned tolerances `s`."""
-    if cfg.get("regularizer") is None:
-        return {}
-    objective = program().build_objective(cfg)
-    data: TrajectoryDataModule = program().open_data(cfg, objective)
-    penalty = program().build_regularizer(cfg, data, objective)
-    head = getattr(penalty, "head", None)
-    if head is None:
-        return {}
-    state = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
-    penalty.load_state_dict(
-        {k.removeprefix("regularizer."): v for k, v in state.items() if k.startswith("regularizer.")}
-    )
-    emulator = program().build_emulator(cfg, data)
-    with torch.no_grad():
-        found = [torch.exp(-head(emulator.encode(window[:, 0]))).mean() for _, window in data.val_dataloader()]
-    return {"mean_weight": float(penalty.weight * torch.stack(found).mean())}
 
 
 def test_sets(run: Run, data: Path) -> dict[str, Path]:

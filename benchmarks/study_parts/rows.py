@@ -8,6 +8,7 @@ from pathlib import Path
 from .columns import Column, Record
 from .runs import Row, load
 from .statistics_of import number
+from .tables import TABLES
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Found:
     def count(self) -> str:
         """How many seeds there are, of how many, and what became of the others."""
         lost = f", {len(self.diverged)} diverged" if self.diverged else ""
-        return f"{len(self.records)} of {self.seeds}{lost}"
+        return f"{len(self.records)} of {max(self.seeds, len(self.records))}{lost}"
 
     def absent(self, shown: Sequence[Column]) -> list[str]:
         """The cells of a row that has no figure: why, in the first."""
@@ -59,12 +60,13 @@ def found_rows(group: Sequence[Row], results: Path) -> list[Found]:
 
 
 def found_row(row: Row, results: Path) -> Found:
-    """The measured runs of a row at the value that validation chose."""
+    """The measured runs of a row at the value that validation chose, those that other tables wanted among them."""
     seeds, value = row.entry.seeds or row.table.seeds, row.chosen(results)
     if value is None:
-        tried = [record for run in row.tuning() if (record := load(results, run)) is not None]
+        tried = [record for run in row.tuning(results) if (record := load(results, run)) is not None]
         all_lost = len(tried) == len(row.entry.values) > 0
         return Found(row, None, (), tuple(r for r in tried if "diverged" in r) if all_lost else (), seeds)
-    records = [record for run in row.final(value) if (record := load(results, run)) is not None]
+    most = max(seeds, *(table.seeds for table in TABLES))
+    records = [record for run in row.final(results, value, most) if (record := load(results, run)) is not None]
     measured = tuple(record for record in records if "test" in record)
     return Found(row, value, measured, tuple(record for record in records if "diverged" in record), seeds)

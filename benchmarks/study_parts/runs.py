@@ -16,6 +16,8 @@ from .tables import Table
 
 # Of the runs that choose a value; the first seed of those at the chosen value, which are the same runs.
 TUNING_SEED = 0
+# The learning rate of rows that tune another number and are compared with no row that tunes it.
+RATE = 3e-3
 COMMON = (
     "operator=fno",
     "optimizer.lr=3e-3",
@@ -63,46 +65,65 @@ class Run:
         return "-".join(re.sub(r"\W+", "_", part) for part in parts if part)
 
 
-def of_entry(entry: Entry, system: System, value: float, seed: int, budget: Budget) -> Run:
-    """The run of an entry with that value of its tuned parameter."""
+def of_entry(entry: Entry, system: System, value: float, seed: int, budget: Budget, rate: float = RATE) -> Run:
+    """The run of an entry with that value of its tuned parameter, at that learning rate where it is not the one."""
     filled = [text.format(**shape(system)) for text in (*entry.operator, *entry.method)]
     # Where an equation conserves nothing that a projection keeps, the row has the runs of the one without.
     own = (*(text for text in filled if text != "conserve=null"), f"{entry.parameter}={value!r}")
     chosen = {text.split("=", 1)[0] for text in own}
-    common = (text for text in COMMON if text.split("=", 1)[0] not in chosen)
+    common = (f"optimizer.lr={shortest(rate)}" if text.startswith("optimizer.lr=") else text for text in COMMON)
+    common = (text for text in common if text.split("=", 1)[0] not in chosen)
     return Run(system, (*common, *system.overrides, *own), entry.widths, entry.multiple, budget, seed)
+
+
+def shortest(rate: float) -> str:
+    """`3e-3`: one digit and its power of ten, as identities of runs have it."""
+    return f"{rate:.0e}".replace("e-0", "e-")
 
 
 @dataclass(frozen=True)
 class Row:
-    """An entry of a table on a system."""
+    """An entry of a table on a system. What it needs of other rows is read from the results."""
 
     table: Table
     system: System
     entry: Entry
 
-    def run(self, value: float, seed: int, budget: Budget) -> Run:
-        """The run with that value of the tuned parameter."""
-        return of_entry(self.entry, self.system, value, seed, budget)
+    def beside(self, entry: Entry) -> "Row":
+        """Another entry on the same system."""
+        return Row(self.table, self.system, entry)
 
-    def tuning(self) -> list[Run]:
-        """The runs that choose the value, at equal steps in every table."""
-        return [self.run(value, TUNING_SEED, self.system.steps) for value in self.entry.values]
+    def rate(self, results: Path) -> float | None:
+        """The learning rate of a row that tunes another number; None until the row it is taken from has chosen."""
+        return RATE if self.entry.rate_of is None else self.beside(self.entry.rate_of).chosen(results)
 
-    def final(self, value: float) -> list[Run]:
-        """The runs at the chosen value, one a seed."""
-        seeds = range(self.entry.seeds or self.table.seeds)
-        return [self.run(value, seed, self.table.budget(self.system)) for seed in seeds]
+    def run(self, results: Path, value: float, seed: int, budget: Budget) -> Run | None:
+        """The run with that value of the tuned parameter; None until its learning rate is known."""
+        rate = self.rate(results)
+        return None if rate is None else of_entry(self.entry, self.system, value, seed, budget, rate)
+
+    def tuning(self, results: Path) -> list[Run]:
+        """The runs that choose the value, at equal steps in every table; none until their learning rate is known."""
+        runs = [self.run(results, value, TUNING_SEED, self.system.steps) for value in self.entry.values]
+        return [run for run in runs if run is not None]
+
+    def final(self, results: Path, value: float, seeds: int | None = None) -> list[Run]:
+        """The runs at the chosen value, one a seed: as many as are wanted, or the first `seeds`."""
+        count, budget = seeds or self.entry.seeds or self.table.seeds, self.table.budget(self.system)
+        runs = [self.run(results, value, seed, budget) for seed in range(count)]
+        return [run for run in runs if run is not None]
 
     def chosen(self, results: Path) -> float | None:
         """The value whose rollouts were best on the validation split; None until every tuning run has ended.
 
         No figure of the test split is looked at.
         """
-        if self.entry.budget_of is not None:
-            return mean_weight(Row(self.table, self.system, self.table.entry(self.entry.budget_of)), results)
-        found = [load(results, run) for run in self.tuning()]
-        if any(record is None for record in found):
+        if self.entry.mean_of is not None:
+            return mean_weight(self.beside(self.entry.mean_of), results)
+        if self.entry.value_of is not None:
+            return self.beside(self.entry.value_of).chosen(results)
+        found = [load(results, run) for run in self.tuning(results)]
+        if not found or any(record is None for record in found):
             return None
         scores = [validation(record) for record in found if record is not None]
         best = min(scores)
@@ -112,9 +133,8 @@ class Row:
 def mean_weight(row: Row, results: Path) -> float | None:
     """What the penalty of a row's chosen run weighed, in the mean over space and validation states."""
     value = row.chosen(results)
-    if value is None:
-        return None
-    record = load(results, row.run(value, TUNING_SEED, row.system.steps))
+    run = None if value is None else row.run(results, value, TUNING_SEED, row.system.steps)
+    record = None if run is None else load(results, run)
     found = (record or {}).get("validation", {}).get("mean_weight")
     return None if found is None else float(f"{found:.3g}")
 

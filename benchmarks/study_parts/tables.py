@@ -52,6 +52,7 @@ REFINER = replace(
     method=("objective=refinement",),
     parameter="operator.min_noise",
     values=(4e-7, 4e-5, 4e-3),
+    rate_of=entries.ONE_STEP,
 )
 METHODS = (
     entries.ONE_STEP,
@@ -62,7 +63,7 @@ METHODS = (
     entries.UNROLL_5,
     entries.UNROLL_10,
     entries.CHECKPOINTED,
-    entries.trained(
+    entries.tuned(
         "teacher forcing",
         "objective=teacher_forcing",
         "objective.steps=5",
@@ -186,8 +187,8 @@ TABLES = (
         number=9,
         title="Together",
         question="What the tables above suggest, in one recipe, at the parameters and steps of the others: two steps "
-        "of unrolling; invariants kept exactly, which are the mean of a flow and the mass of Schroedinger's field, while "
-        "sine-Gordon waves have none that can be; windows moved by the symmetries of the equation; JAWS.",
+        "of unrolling; invariants kept exactly, which are the mean of a flow and the mass of Schroedinger's field "
+        "(sine-Gordon waves have none that can be); windows moved by the symmetries of the equation; JAWS.",
         entries=entries.TOGETHER,
         base="DyMixOp",
         systems=(BURGERS_1E2, KS_L22, KOLMOGOROV, SCHRODINGER, KLEIN_GORDON),
