@@ -78,6 +78,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
     check_devices(cfg.trainer)
     objective = build_objective(cfg)
     data = open_data(cfg, objective)
+    # The network that the seed makes, whatever the objective drew before for a head of its own.
+    seed_everything(cfg.seed, workers=True, verbose=False)
     emulator = build_emulator(cfg, data)
     if cfg.compile:
         compile_network(emulator)

@@ -1,5 +1,5 @@
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +160,21 @@ class Emulator(nn.Module):
             yield
         finally:
             self._given = before
+
+    def as_given(self) -> Callable[[Tensor], Tensor]:
+        """`advance` with the coefficients that are given now, also after `given` has ended: a checkpoint computes its
+        step again in the backward pass.
+        """
+        rows = self._given
+
+        def advance(z: Float[Tensor, "b h c *space"]) -> Float[Tensor, "b c *space"]:
+            before, self._given = self._given, rows
+            try:
+                return self.advance(z)
+            finally:
+                self._given = before
+
+        return advance
 
     def forward(self, u: Float[Tensor, "b h c *space"]) -> Float[Tensor, "b c *space"]:
         """The next frame, in physical units."""

@@ -23,6 +23,7 @@ from rollwave.solvers import (
     VectorBurgers,
     simulate,
 )
+from rollwave.training import Draws, RelativeL2, Unrolled
 
 INTERVAL = 0.3
 
@@ -248,6 +249,23 @@ def test_permuting_parameters_with_the_batch_permutes_the_result(batch: int) -> 
     alone = model.rollout(u[-1:], 2, parameters={"viscosity": float(viscosity[-1])})
     torch.testing.assert_close(alone, together[-1:], rtol=1e-6, atol=1e-6)
     assert (model.rollout(u, 2, parameters={"viscosity": 0.5}) - together).abs().max() > 1e-3
+
+
+def test_a_checkpointed_unroll_knows_its_parameters_in_the_backward_pass_too() -> None:
+    model = learned(emulator(conditions=Conditions(parameters={"viscosity": (0.01, 1.0)})))
+    z = torch.stack([smooth(3, 1, (32,)) for _ in range(4)], dim=1)
+
+    def gradients(*, checkpoint: bool) -> list[Tensor]:
+        model.zero_grad()
+        with model.given({"viscosity": torch.tensor([0.02, 0.1, 0.5])}):
+            loss = Unrolled(3, checkpoint=checkpoint)(model, z, loss=RelativeL2(), draws=Draws(0, 0)).mean()
+        loss.backward()
+        return [parameter.grad for parameter in model.network.parameters() if parameter.grad is not None]
+
+    plain = gradients(checkpoint=False)
+    assert plain
+    for ours, expected in zip(gradients(checkpoint=True), plain, strict=True):
+        torch.testing.assert_close(ours, expected)
 
 
 def test_parameters_that_are_missing_unknown_or_impossible_are_refused() -> None:

@@ -208,6 +208,18 @@ def test_a_killed_run_of_two_processes_resumes_to_the_bit(
     assert_same_state(only(tmp_path / "a"), only(tmp_path / "c"))
 
 
+def test_a_seed_makes_one_network_whatever_the_objective_draws_for_itself(
+    program: ModuleType, folder: Path, tmp_path: Path
+) -> None:
+    still = ("trainer.max_steps=1", "optimizer.lr=1e-30", "optimizer.weight_decay=0")
+    plain, learned = (
+        Emulator.from_pretrained(fit(program, folder, tmp_path / name, f"objective={name}", *still) / "emulator")
+        for name in ("one_step", "likelihood")
+    )
+    for ours, theirs in zip(learned.network.parameters(), plain.network.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-20)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("decay", ["0.9", "null"])
 def test_sharded_weights_are_exported_whole_without_a_best_checkpoint(

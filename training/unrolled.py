@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -47,14 +48,11 @@ class Unrolled:
         self, emulator: Emulator, z: Float[Tensor, "b t c *space"], *, loss: Loss, draws: Draws
     ) -> Float[Tensor, " b"]:
         history, terms = history_of(emulator, z), []
+        advance = partial(checkpoint, emulator.as_given(), use_reentrant=False) if self.checkpoint else emulator.advance
         for step in range(self.steps):
             if self.gradient_steps is not None and step % self.gradient_steps == 0:
                 history = history.detach()
-            frame = (
-                checkpoint(emulator.advance, history, use_reentrant=False)
-                if self.checkpoint
-                else emulator.advance(history)
-            )
+            frame = advance(history)
             terms.append(loss(frame, z[:, emulator.history + step]))
             history = shifted(history, frame)
         return torch.stack(terms).mean(0)
