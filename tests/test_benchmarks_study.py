@@ -16,7 +16,7 @@ from torch import Tensor, nn
 sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
 import study
-from study_parts import columns, cost, page, work
+from study_parts import columns, cost, page, verdicts, work
 from study_parts.attractor import attractor_distances
 from study_parts.budget import Seconds, Steps
 from study_parts.dynamics import leading_exponent
@@ -24,7 +24,7 @@ from study_parts.entries import FNO, JAWS_1, JAWS_2, ONE_STEP, PERMUTED, UNROLL_
 from study_parts.fronts import front_measures
 from study_parts.program import composed, matched_width, parameters
 from study_parts.ranking import ranking
-from study_parts.rows import found_row
+from study_parts.rows import Found, found_row
 from study_parts.runs import Row, load, of_entry
 from study_parts.statistics_of import paired
 from study_parts.systems import KLEIN_GORDON, KS_L22, System
@@ -377,6 +377,33 @@ def test_verdicts_tell_better_from_worse_for_the_base_and_for_further_pairs(
     assert told("pushforward", "input noise")[3] == "**worse** 4 (0, p 0.25)"
     assert "| nRMSE @1 | one step | input noise (0.5) | pushforward (2) | 0 |" in lines
     assert "| nRMSE @10 | one step | - | - | 2 |" in lines
+
+
+def found(entry: Entry, *distances: float, bounded: float = 1.0, lost: int = 0) -> Found:
+    """A row with measured seeds, and `lost` seeds that diverged after them."""
+    sets = [{"attractor": {"state_space": value}, "survival": {"bounded": bounded}} for value in distances]
+    records = tuple(
+        {"seed": s, "test": {"sets": {"test": one}}, "cost": {"peak_bytes": 1}} for s, one in enumerate(sets)
+    )
+    diverged = tuple({"seed": len(sets) + s, "diverged": "yes"} for s in range(lost))
+    return Found(row(entry), 1e-3, records, diverged, len(sets) + lost)
+
+
+def test_nothing_below_the_distance_of_the_truth_from_itself_is_a_verdict() -> None:
+    one, other, state_space = found(ONE_STEP, 0.1, 0.1, 0.1), found(NOISE, 0.05, 0.05, 0.05), columns.DISTANCES[2]
+    above, below = (verdicts.compare(other, one, state_space, floor) for floor in (0.09, 0.11))
+    assert above is not None
+    assert below is not None
+    assert (above.verdict, below.verdict) == ("better", "below the floor")
+    assert verdicts.cell(below) == "0.5 (0, p 0.25), below the floor"
+
+
+def test_rows_that_leave_their_bounds_or_diverge_are_named_and_have_no_cost() -> None:
+    whole, half, gone = found(ONE_STEP, 0.1, 0.1), found(NOISE, 0.1, bounded=0.5, lost=1), found(UNROLL_2, lost=2)
+    assert verdicts.unbounded([whole, half, gone]) == "input noise (2 of 2), unroll K = 2 (2 of 2)"
+    assert verdicts.unbounded([whole]) == "-"
+    assert verdicts.cost(half, whole, columns.PEAK) == "1"
+    assert verdicts.cost(gone, whole, columns.PEAK) == verdicts.cost(gone, gone, columns.PEAK) == "-"
 
 
 def test_a_longer_table_takes_that_many_times_the_steps_and_chooses_at_the_plain_ones() -> None:

@@ -43,20 +43,24 @@ def scalar(title: str, name: str) -> Column:
 
 GMEAN = scalar("GMean, 100 steps", "nrmse_gmean100")
 VPT = scalar("VPT", "valid_prediction_time")
+BOUNDED = of_test("bounded", "survival", "bounded")
 TRAJECTORY = (
     *(of_test(f"nRMSE @{step}", "nrmse", str(step)) for step in (1, 10, 50, 100)),
     GMEAN,
     scalar("correlation > 0.8", "correlation_time_0.8"),
     VPT,
     scalar("VPT, Lyapunov times", "valid_prediction_time_lyapunov"),
-    of_test("bounded", "survival", "bounded"),
+    BOUNDED,
 )
 SPECTRUM = tuple(of_test(f"spectrum {band}", "spectrum", band) for band in ("low", "mid", "high"))
-ATTRACTOR = (
-    *SPECTRUM,
+DISTANCES = (
     of_test("log spectrum", "attractor", "log_spectrum"),
     of_test("Hellinger in time", "attractor", "hellinger_time"),
     of_test("state space", "attractor", "state_space"),
+)
+ATTRACTOR = (
+    *SPECTRUM,
+    *DISTANCES,
     of_test("Wasserstein", "attractor", "wasserstein"),
     of_test("decorrelation time", "decorrelation_time"),
     Column("lambda_1", lambda record: at(record, "test", "exponent", "mean")),
@@ -70,6 +74,11 @@ FRONTS = (
     of_test("mass drift", "fronts", "mass_drift"),
 )
 DRIFTS = (*SPECTRUM, *(scalar(f"{name}, drift", f"drift_{name}_last") for name in ("mass", "momentum", "energy")))
+LEARNED = (
+    Column("mean weight", lambda record: at(record, "validation", "mean_weight")),
+    Column("s with the solver's r", lambda record: at(record, "validation", "s_with_truth")),
+    Column("s with -u_x", lambda record: at(record, "validation", "s_with_compression")),
+)
 STEP_TIME = Column("ms a step", lambda record: _scaled(at(record, "cost", "seconds_per_step"), 1e3))
 PEAK = Column("peak MiB a step", lambda record: _scaled(at(record, "cost", "peak_bytes"), 2**-20))
 COST = (
@@ -79,7 +88,7 @@ COST = (
     PEAK,
     Column("saved MiB", lambda record: _scaled(at(record, "cost", "saved_bytes"), 2**-20)),
     Column("training, s", lambda record: at(record, "training", "seconds")),
-    of_test("ms a predicted step", "seconds_per_step", scale=1e3),
+    of_test("ms a predicted step, all runs", "seconds_per_step", scale=1e3),
     Column("sigma_max", lambda record: at(record, "test", "stretch", "median")),
 )
 

@@ -1,6 +1,7 @@
 """Trains one run, through `train.py`, and says what its validation rollouts were."""
 
 import csv
+import itertools
 import json
 import math
 import shutil
@@ -25,12 +26,15 @@ from .runs import COMMON, Run, of_entry
 from .tolerance import learned_tolerance
 
 
-def fit(run: Run, data: Path, folder: Path) -> dict[str, Any]:
-    """The record of a trained run, whose emulator lies in `folder`; nothing of the test split is read."""
+def fit(run: Run, data: Path, folder: Path, steps: int | None = None) -> dict[str, Any]:
+    """The record of a trained run, whose emulator lies in `folder`; nothing of the test split is read.
+
+    `steps` are those that the budget bought for another seed; None measures what a step takes and buys them.
+    """
     overrides = [*run.overrides, f"seed={run.seed}", f"dataset.name={run.system.name}", *fixed_width(run, data)]
     cfg = composed([*overrides, "trainer.max_steps=1"], data, folder)
     cost = training_cost(cfg)
-    steps = run.budget.steps(cost["seconds_per_step"])
+    steps = steps or run.budget.steps(cost["seconds_per_step"])
     spaced = [f"trainer.max_steps={steps}", f"+trainer.val_check_interval={steps // VALIDATIONS}"]
     spaced += ["trainer.log_every_n_steps=50", "callbacks.last.every_n_train_steps=0"]
     cfg = composed([*overrides, *spaced], data, folder)
@@ -69,16 +73,17 @@ def plain(node: Any) -> dict[str, Any]:
 
 
 def training_cost(cfg: Any) -> dict[str, float]:
-    """Memory and processor time of one training step of a config, on a batch of its data."""
+    """Memory and processor time of a training step of a config, on a batch of its data; every step draws anew."""
     # As in training, where a step's memory stays with the process.
     keep_freed_memory()
     seed_everything(cfg.seed, workers=True, verbose=False)
     objective, loss = program().build_objective(cfg), instantiate(cfg.loss, _convert_="all")
     data: TrajectoryDataModule = program().open_data(cfg, objective)
     emulator, penalty = program().build_emulator(cfg, data), program().build_regularizer(cfg, data, objective)
-    z, draws = emulator.encode(next(iter(data.train_dataloader()))), Draws(cfg.seed, 1)
+    z, count = emulator.encode(next(iter(data.train_dataloader()))), itertools.count()
 
     def value() -> torch.Tensor:
+        draws = Draws(cfg.seed, next(count))
         total = objective(emulator, z, loss=loss, draws=draws).mean()
         return total if penalty is None else total + penalty(emulator, z, draws=draws, progress=0.5).mean()
 

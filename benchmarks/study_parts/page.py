@@ -12,15 +12,15 @@ from .rows import Found, found_rows
 from .runs import rows
 from .statistics_of import over_seeds
 from .tables import TABLES
-from .verdicts import summary, verdicts
-from .words import BEST, FLOORS, HEAD, READING, SHORT
+from .verdicts import TRUTH, summary, unbounded, verdicts
+from .words import BEST, FLOORS, HEAD, LOST, READING, SHORT
 
 MISSING = "not yet run"
 
 
 def write(results: Path, docs: Path) -> str:
     """Write the page and its figures; says how much is there."""
-    parts, short, there, wanted = [HEAD], [SHORT], 0, 0
+    parts, short, lost, there, wanted = [HEAD], [SHORT], [LOST], 0, 0
     for table in TABLES:
         parts.append(f"## {table.number}. {table.title}\n\n{table.question}\n")
         for group in rows([(table, system) for system in table.systems]):
@@ -28,9 +28,12 @@ def write(results: Path, docs: Path) -> str:
             there += sum(min(len(row.records), row.seeds) for row in found)
             wanted += sum(row.seeds for row in found)
             parts.append(section(found, results, docs))
-            if lines := summary(found):
-                short += [f"| **{table.number}. {table.title}, {group[0].system.name}** | | | | |", *lines]
-    short += ["", BEST, ranking(TABLES, results)]
+            name = group[0].system.name
+            if lines := summary(found, floor_records(results, name)):
+                short += [f"| **{table.number}. {table.title}, {name}** | | | | |", *lines]
+            if any(row.records or row.diverged for row in found):
+                lost.append(f"| {table.number}. {table.title} | {name} | {unbounded(found)} |")
+    short += ["", *lost, "", BEST, ranking(TABLES, results)]
     parts.insert(1, "\n".join(short))
     parts.insert(1, READING)
     parts.insert(1, f"{there} of {wanted} rows times seeds are measured; what is missing says `{MISSING}`.\n")
@@ -51,7 +54,9 @@ def section(found: Sequence[Found], results: Path, docs: Path) -> str:
     parts.append(lay_out(found, kind, floors))
     for name in system.outside:
         parts.append(lay_out(found, columns.outside(name), {}))
-    parts += [lay_out(found, columns.COST, {}), verdicts(found)]
+    if learned := [row for row in found if row.values(columns.LEARNED[0])]:
+        parts.append(lay_out(learned, columns.LEARNED, {}))
+    parts += [lay_out(found, columns.COST, {}), verdicts(found, floors)]
     return "\n".join([*parts, *draw(found, floors, docs)])
 
 
@@ -67,7 +72,7 @@ def floor_records(results: Path, system: str) -> dict[str, Record]:
     if "attractor" in kept:
         halves = {key: kept[key] for key in ("attractor", "decorrelation_time")}
         exponent = {"mean": kept["dataset"]["lyapunov_exponent"]}
-        found["truth against truth"] = {"test": {"sets": {"test": halves}, "exponent": exponent}}
+        found[TRUTH] = {"test": {"sets": {"test": halves}, "exponent": exponent}}
     return found
 
 

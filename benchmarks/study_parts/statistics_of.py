@@ -24,6 +24,7 @@ class Paired:
         p: share of the assignments of signs to the `d_s` whose mean is at least as far from zero.
         delta: Cliff's.
         seeds: how many pairs.
+        beneath: whether both are below what two samples of the truth say of each other.
     """
 
     ratio: float
@@ -31,12 +32,15 @@ class Paired:
     p: float
     delta: float
     seeds: int
+    beneath: bool = False
 
     @property
     def verdict(self) -> str:
         """`better` or `worse` where the median difference is larger than the spread over three seeds or more."""
         if self.seeds < 3:
             return "too few seeds"
+        if self.beneath:
+            return "below the floor"
         if abs(math.log(self.ratio)) <= self.spread:
             return "no difference beyond the spread"
         return "better" if self.ratio < 1 else "worse"

@@ -1,13 +1,18 @@
 """Which rows differ from which, seed by seed, by the rule in `Paired.verdict`."""
 
-from collections.abc import Iterator, Sequence
+import math
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from . import columns
-from .columns import GMEAN, Column
+from .columns import GMEAN, Column, Record
 from .rows import Found
 from .statistics_of import WORST, Paired, number, paired
 from .systems import System
 
+# The record of what two halves of the truth say of each other.
+TRUTH = "truth against truth"
 # A row, what it is compared with, and one comparison for each column that is judged.
 Compared = tuple[Found, Found, list[Paired | None]]
 
@@ -18,7 +23,7 @@ def judged(system: System) -> dict[str, Column]:
     """
     shown = {"nRMSE @1": columns.TRAJECTORY[0], "nRMSE @10": columns.TRAJECTORY[1], "GMean": GMEAN}
     if system.attractor:
-        shown |= {"1 / VPT": inverse(columns.VPT), "state space": columns.ATTRACTOR[5]}
+        shown |= {"1 / VPT": inverse(columns.VPT)} | {column.title: column for column in columns.DISTANCES}
     return shown | {f"GMean at {name}": columns.outside(name)[0] for name in system.outside}
 
 
@@ -32,30 +37,32 @@ def inverse(column: Column) -> Column:
     return Column(f"1 / {column.title}", figure)
 
 
-def compared(found: Sequence[Found]) -> Iterator[Compared]:
+def compared(found: Sequence[Found], floors: Mapping[str, Record]) -> Iterator[Compared]:
     """Every row that is there beside the table's base, then the table's further pairs."""
-    table, shown = found[0].row.table, judged(found[0].row.system)
+    table, shown, truth = found[0].row.table, judged(found[0].row.system), floors.get(TRUTH, {})
     by_name = {row.row.entry.name: row for row in found}
     pairs = [(name, table.base) for name in by_name if name != table.base]
     for ours, theirs in (*pairs, *table.pairs):
         one, other = by_name[ours], by_name[theirs]
-        results = [compare(one, other, column) for column in shown.values()]
+        results = [compare(one, other, column, column.figure(truth)) for column in shown.values()]
         if any(result is not None for result in results):
             yield one, other, results
 
 
-def compare(row: Found, base: Found, column: Column) -> Paired | None:
+def compare(row: Found, base: Found, column: Column, floor: float | None) -> Paired | None:
     """For the seeds that both rows have; a run that diverged counts `WORST`. None where nothing can be compared."""
     ours, theirs = row.values(column, WORST), base.values(column, WORST)
     seeds = sorted(set(ours) & set(theirs))
     if not seeds or any(min(values[seed] for seed in seeds) <= 0 for values in (ours, theirs)):
         return None
-    return paired([ours[seed] for seed in seeds], [theirs[seed] for seed in seeds])
+    pair = [[values[seed] for seed in seeds] for values in (ours, theirs)]
+    beneath = floor is not None and max(statistics.median(values) for values in pair) <= floor
+    return replace(paired(*pair), beneath=beneath)
 
 
-def verdicts(found: Sequence[Found]) -> str:
+def verdicts(found: Sequence[Found], floors: Mapping[str, Record]) -> str:
     """A Markdown table of ratios of errors, and of memory and time of a training step."""
-    lines = list(compared(found))
+    lines = list(compared(found, floors))
     if not lines:
         return f"Nothing can be compared with `{found[0].row.table.base}` yet.\n"
     shown = judged(found[0].row.system)
@@ -75,20 +82,32 @@ def cell(result: Paired | None) -> str:
     if result is None:
         return "-"
     words = f"{number(result.ratio)} ({number(result.spread)}, p {result.p:.2g})"
-    return f"**{result.verdict}** {words}" if result.verdict in ("better", "worse") else words
+    if result.verdict in ("better", "worse"):
+        return f"**{result.verdict}** {words}"
+    return f"{words}, below the floor" if result.beneath else words
 
 
 def cost(row: Found, base: Found, column: Column) -> str:
-    """The ratio of what the first seed of each costs."""
+    """The ratio of what they cost, the median over seeds that ended in both."""
     ours, theirs = row.values(column), base.values(column)
-    seeds = sorted(set(ours) & set(theirs))
-    return number(ours[seeds[0]] / theirs[seeds[0]]) if seeds else "-"
+    seeds = [seed for seed in set(ours) & set(theirs) if math.isfinite(ours[seed]) and math.isfinite(theirs[seed])]
+    return number(statistics.median(ours[seed] / theirs[seed] for seed in seeds)) if seeds else "-"
 
 
-def summary(found: Sequence[Found]) -> list[str]:
+def unbounded(found: Sequence[Found]) -> str:
+    """Rows with seeds of which some free run does not stay bounded, and how many of how many; a dash for none."""
+    told = []
+    for row in found:
+        kept = row.values(columns.BOUNDED, worst=0.0)
+        if lost := sum(share < 1 for share in kept.values()):
+            told.append(f"{row.row.entry.name} ({lost} of {len(kept)})")
+    return ", ".join(told) or "-"
+
+
+def summary(found: Sequence[Found], floors: Mapping[str, Record]) -> list[str]:
     """One line of a table for each error: what is better and what is worse than the base beyond the spread."""
     base = found[0].row.table.base
-    lines = [(one, results) for one, other, results in compared(found) if other.row.entry.name == base]
+    lines = [(one, results) for one, other, results in compared(found, floors) if other.row.entry.name == base]
     told = []
     for place, title in enumerate(judged(found[0].row.system)):
         named = {

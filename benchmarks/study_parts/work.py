@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from rollwave.training import NonFiniteLossError
 from .fit import fit, test_sets
 from .measure import floors, measured
 from .program import ROOT
-from .runs import Run, load
+from .runs import TUNING_SEED, Run, load
 
 
 def perform(run: Run, data: Path, results: Path, *, test: bool) -> dict[str, Any]:
@@ -30,7 +31,8 @@ def perform(run: Run, data: Path, results: Path, *, test: bool) -> dict[str, Any
     folder = data / "runs" / run.id
     record = load(results, run)
     if record is None or (test and "test" not in record and not needs_nothing(record, folder)):
-        record = trained(run, data, folder)
+        first = load(results, replace(run, seed=TUNING_SEED)) or {}
+        record = trained(run, data, folder, first.get("training", {}).get("steps"))
         keep(results / f"{run.id}.json", record)
     if test and "test" not in record and "diverged" not in record:
         floor = results / f"floors-{run.system.name}.json"
@@ -46,7 +48,7 @@ def needs_nothing(record: dict[str, Any], folder: Path) -> bool:
     return "diverged" in record or (folder / "emulator" / "model.safetensors").is_file()
 
 
-def trained(run: Run, data: Path, folder: Path) -> dict[str, Any]:
+def trained(run: Run, data: Path, folder: Path, steps: int | None) -> dict[str, Any]:
     """The record of a training, whatever came of it."""
     head: dict[str, Any] = {
         "id": run.id,
@@ -56,7 +58,7 @@ def trained(run: Run, data: Path, folder: Path) -> dict[str, Any]:
     }
     head |= {"budget": str(run.budget), "seed": run.seed} | circumstances()
     try:
-        return head | fit(run, data, folder)
+        return head | fit(run, data, folder, steps)
     except NonFiniteLossError as error:
         return head | {"diverged": str(error).split(". The last checkpoint", 1)[0]}
 
