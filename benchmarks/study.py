@@ -40,9 +40,10 @@ def shares(arguments: argparse.Namespace) -> list[list[Row]]:
     if arguments.system:
         wanted = [[row for row in group if row.system.name in arguments.system] for group in wanted]
     names = list(dict.fromkeys(key(row) for group in wanted for row in group))
-    number, of = (int(part) for part in arguments.workers.split("/"))
-    if not 1 <= number <= of:
+    parts = [int(part) if part.isdigit() else 0 for part in arguments.workers.split("/")]
+    if len(parts) != 2 or not 1 <= parts[0] <= parts[1]:
         raise SystemExit(f"--workers takes k/n with 1 <= k <= n, got {arguments.workers}")
+    number, of = parts
     mine = set(names[number - 1 :: of])
     return [[row for row in group if key(row) in mine] for group in wanted]
 

@@ -1,5 +1,6 @@
 """The study's harness: what a run measures, what chooses a parameter, what is done again, and what the page says."""
 
+import argparse
 import json
 import math
 import subprocess
@@ -448,6 +449,12 @@ def test_a_run_has_a_process_of_its_own_and_one_that_fails_is_named(root: Path, 
     assert "noise" in failed
     assert "got -1" in failed
     assert "got -1" in (tmp_path / "data" / "logs" / f"{failed.split()[2]}.txt").read_text()
+
+
+@pytest.mark.parametrize("wrong", ["2", "0/2", "3/2", "a/b", "1/2/3"])
+def test_a_share_that_is_none_is_refused(wrong: str) -> None:
+    with pytest.raises(SystemExit, match=f"takes k/n with 1 <= k <= n, got {wrong}"):
+        study.shares(argparse.Namespace(workers=wrong, table=9, rows=None, system=None))
 
 
 def test_the_best_rows_stand_first_and_rows_of_other_budgets_do_not_stand_at_all(

@@ -20,6 +20,7 @@ from rollwave.training import (
     Regularizer,
     SpectralNorm,
     TeacherForcing,
+    UniformWeight,
     Unrolled,
 )
 from rollwave.training.compatibility import recipe_of
@@ -311,6 +312,7 @@ def test_other_ways_to_a_product_with_the_jacobian_agree(kind: Any) -> None:
         (lambda: SpectralNorm(bound=-1.0), "bound must not be negative"),
         (lambda: SpectralNorm(iterations=0), "iterations must be at least 1, got 0"),
         (lambda: Commutativity(weight=-1.0), "must not be negative, got -1.0"),
+        (lambda: UniformWeight(-1.0), "uniform weight must not be negative"),
     ],
 )
 def test_numbers_that_mean_nothing_are_refused(wrong: Callable[[], object], message: str) -> None:

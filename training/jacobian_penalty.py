@@ -33,6 +33,12 @@ class UniformWeight:
 
     value: float = 1.0
 
+    def __post_init__(self) -> None:
+        if self.value < 0:
+            raise ValueError(
+                f"a uniform weight must not be negative, or sensitivity would be rewarded, got {self.value}"
+            )
+
     def __call__(self, u: Tensor, energies: Tensor) -> Tensor:
         return self.value * energies.flatten(1).mean(1)
 

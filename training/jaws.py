@@ -34,8 +34,8 @@ class JAWS(nn.Module):
         channels: of a frame.
         dimensions: space axes.
         weight: `alpha`, reached by `ramp`.
-        width: hidden channels of the head.
-        prior: of `s`: `eta`, its bounds, and the floor of `r`.
+        width: hidden channels of a head of its own.
+        prior: of `s`: `eta`, the bounds of a head of its own, and the floor of `r`.
         probe: where and how `r` is measured.
         placement: where the learned weights act.
         tied_to: tolerances of errors, whose field `s` shares up to a constant; None for a head of its own.
