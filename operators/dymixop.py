@@ -52,7 +52,7 @@ class LocalGlobalMixing(nn.Module):
         super().__init__()
         self.interaction = interaction
         axes, points = len(modes), interaction.points
-        self.basis = Differences(axes) if points is None else Derivatives(axes, points)
+        self.basis = Differences(axes) if points is None else Derivatives(axes, points, interaction.wide)
         linear, near = (self.basis if wanted else None for wanted in interaction.stencils)
         spectral = SpectralConv if symmetric else OneSidedSpectralConv
         self.linear = Stencil(width, linear)

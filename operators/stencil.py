@@ -41,25 +41,40 @@ class Derivatives:
 
     `H = 1 / points` is the spacing on which these are plain differences of neighbours, and so of order one; any other
     grid approximates the same derivatives.
+
+    On a wave `exp(i k x)` and a grid of spacing `h = H` the first is `i sin(k h)`. The second is `-4 sin^2(k h / 2)`,
+    largest on the shortest wave; a wide one, the first difference twice, is `-sin^2(k h)`, which leaves that wave
+    alone as the first difference does.
+
+    Attributes:
+        axes: of space.
+        points: `1 / H`.
+        wide: whether second derivatives are wide.
     """
 
     axes: int
     points: int
+    wide: bool = False
 
     @property
     def offsets(self) -> list[Offset]:
-        """Where values are taken: the point itself, and on every axis the next and the one before."""
+        """Where values are taken: the point itself, and on every axis the next and the one before, one step and, for
+        wide second derivatives, two steps away.
+        """
         units = [tuple(int(a == axis) for a in range(self.axes)) for axis in range(self.axes)]
-        return [(0,) * self.axes] + [tuple(sign * j for j in unit) for unit in units for sign in (1, -1)]
+        steps = (1, -1, 2, -2) if self.wide else (1, -1)
+        return [(0,) * self.axes] + [tuple(step * j for j in unit) for unit in units for step in steps]
 
     def rows(self, space: Sequence[int]) -> list[list[float]]:
         """The stencils on a grid, a row of numbers each, one number for each offset."""
-        rows = []
+        rows, taps = [], 4 if self.wide else 2
         for axis, N in enumerate(space):
-            ratio, before = N / self.points, [0.0] * 2 * axis
-            after = [0.0] * 2 * (self.axes - axis - 1)
-            rows.append([0.0, *before, ratio / 2, -ratio / 2, *after])
-            rows.append([-2 * ratio**2, *before, ratio**2, ratio**2, *after])
+            ratio, before = N / self.points, [0.0] * taps * axis
+            after = [0.0] * taps * (self.axes - axis - 1)
+            square = ratio**2 / 4 if self.wide else ratio**2
+            idle = [0.0] * (taps - 2)
+            rows.append([0.0, *before, ratio / 2, -ratio / 2, *idle, *after])
+            rows.append([-2 * square, *before, *idle, square, square, *after])
         return rows
 
 

@@ -119,7 +119,7 @@ def test_the_published_weights_start_positive_and_at_most_the_inverse_square_of_
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
 def test_stencils_annihilate_constants_and_commute_with_shifts(axes: int) -> None:
-    for basis in (Differences(axes), Derivatives(axes, points=8)):
+    for basis in (Differences(axes), Derivatives(axes, points=8), Derivatives(axes, points=8, wide=True)):
         stencil, dims = Stencil(3, basis).double(), list(range(2, axes + 2))
 
         def apply(c: Tensor, stencil: Stencil = stencil) -> Tensor:
@@ -142,7 +142,8 @@ def features(c: Tensor, basis: Derivatives) -> list[Tensor]:
     return list(torch.einsum("ft,bt...->f...", rows, around))
 
 
-def test_differences_are_derivatives_of_second_order() -> None:
+@pytest.mark.parametrize("wide", [False, True])
+def test_differences_are_derivatives_of_second_order(wide: bool) -> None:
     errors = []
     for N in (32, 64, 128):
         x, y = torch.meshgrid(
@@ -155,12 +156,24 @@ def test_differences_are_derivatives_of_second_order() -> None:
             -H * c[0, 0] * torch.sin(y),
             H**2 * c[0, 0] * (torch.sin(y) ** 2 - torch.cos(y)),
         )
-        ours = features(c, Derivatives(2, points=16))
+        ours = features(c, Derivatives(2, points=16, wide=wide))
         errors.append([(a - b).abs().max().item() for a, b in zip(ours, exact, strict=True)])
     # Halving the spacing divides an error by four: the exponent to what the next order leaves of it.
     for coarse, middle, fine in zip(*errors, strict=True):
         assert math.log2(coarse / middle) == pytest.approx(2, abs=0.25)
         assert math.log2(middle / fine) == pytest.approx(2, abs=0.1)
+
+
+def test_wide_derivatives_are_the_first_difference_twice_and_leave_the_shortest_wave_alone() -> None:
+    c = torch.randn(1, 1, 6, 8, dtype=torch.float64)
+    wide = Derivatives(2, points=8, wide=True)
+    for axis in (0, 1):
+        first = features(c, wide)[2 * axis][None, None]
+        torch.testing.assert_close(features(c, wide)[2 * axis + 1], features(first, wide)[2 * axis])
+    sawtooth = torch.tensor([1.0, -1.0]).repeat(4)[None, None]
+    narrow_second, wide_second = (features(sawtooth, Derivatives(1, points=8, wide=w))[1] for w in (False, True))
+    assert torch.equal(narrow_second, -4 * sawtooth[0, 0])
+    assert torch.equal(wide_second, torch.zeros(8))
 
 
 def difference_between_grids(operator: torch.nn.Module, N: int) -> float:
@@ -331,6 +344,8 @@ def test_settings_that_make_no_sense_are_explained() -> None:
         Interaction(mixing=(1.0, 0.0))
     with pytest.raises(ValueError, match=r"fine at least 1, got 64 and 0\.5"):
         Interaction(fine=0.5)
+    with pytest.raises(ValueError, match="wide derivatives need the points"):
+        Interaction(points=None, wide=True)
     with pytest.raises(ValueError, match="limit of a local factor must be None or positive, got 0"):
         Interaction(limit=0.0)
     with pytest.raises(ValueError, match=r"one number, 1 or more, for each space axis, got \(0,\)"):
