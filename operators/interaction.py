@@ -30,7 +30,8 @@ class Interaction(nn.Module):
         stencils: whether the linear map, and whether the local factor, sees neighbouring points.
         points: points an axis on which the derivatives of those stencils are of order one, see `stencil.Derivatives`;
             None for differences of neighbours on any grid, so that another grid is another map.
-        wide: whether second derivatives leave the shortest wave of the grid alone instead of answering it most.
+        wide: whether second derivatives leave the shortest wave of the grid alone instead of answering it most. Smooth
+            data hardly hold such waves, so what a map does to them is not learned, and free runs show it.
         fine: points of the product's grid, relative to those of the field; one for none.
         gelu: whether the residual operator `A` has a GELU between its two maps.
         start: factor on the initial values of the second map of `A`; at zero, layers start without `N`.
@@ -46,7 +47,7 @@ class Interaction(nn.Module):
         mixing: Sequence[float] = (1.0, 0.0, 0.0),
         stencils: Sequence[bool] = (True, True),
         points: int | None = 64,
-        wide: bool = False,
+        wide: bool = True,
         fine: float = 1.0,
         gelu: bool = True,
         start: float = 1.0,
@@ -57,8 +58,6 @@ class Interaction(nn.Module):
             raise ValueError(f"mixing must hold three numbers and stencils two, got {mixing!r} and {stencils!r}")
         if (points is not None and points < 1) or fine < 1:
             raise ValueError(f"points must be None or at least 1 and fine at least 1, got {points} and {fine}")
-        if wide and points is None:
-            raise ValueError("wide derivatives need the points on which they are of order one, got points=None")
         if limit is not None and not limit > 0:
             raise ValueError(f"limit of a local factor must be None or positive, got {limit}")
         self.limit, self.wide = None if limit is None else float(limit), bool(wide)

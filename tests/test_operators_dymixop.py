@@ -344,8 +344,6 @@ def test_settings_that_make_no_sense_are_explained() -> None:
         Interaction(mixing=(1.0, 0.0))
     with pytest.raises(ValueError, match=r"fine at least 1, got 64 and 0\.5"):
         Interaction(fine=0.5)
-    with pytest.raises(ValueError, match="wide derivatives need the points"):
-        Interaction(points=None, wide=True)
     with pytest.raises(ValueError, match="limit of a local factor must be None or positive, got 0"):
         Interaction(limit=0.0)
     with pytest.raises(ValueError, match=r"one number, 1 or more, for each space axis, got \(0,\)"):

@@ -116,7 +116,7 @@ MIXINGS = {"product": "[1.0,0.0,0.0]", "sum": "[0.0,1.0,1.0]", "none": "[0.0,0.0
 # Terms of the interaction and where there are stencils; the first of both is DyMixOp as it comes, whose runs it shares.
 CROSSED = [(mixing, stencil) for stencil in STENCILS for mixing in MIXINGS]
 LINEAR_STENCIL = variant("stencil in the linear map alone", "interaction.stencils=[true,false]")
-WIDE = variant("wide derivatives", "interaction.wide=true")
+NARROW = variant("narrow second derivatives", "interaction.wide=false")
 ABLATION = (
     variant("product, stencils"),
     *(
@@ -129,7 +129,7 @@ ABLATION = (
     ),
     variant("product without a limit, stencils", "interaction.limit=null"),
     LINEAR_STENCIL,
-    WIDE,
+    NARROW,
     variant("no gate", "connection.gate=null"),
     variant("one gate for all layers", "connection.shared=true"),
     variant("last stage, no sum over layers", "connection.parallel=false"),

@@ -31,10 +31,14 @@ class Found:
 
     @property
     def tuned(self) -> str:
-        """The parameter and its value."""
+        """The parameter and its value; and where that is the least or the largest tried, so that a better one may lie
+        beyond.
+        """
         if self.value is None:
             return "-"
-        return f"{self.row.entry.parameter.rpartition('.')[2]} = {number(self.value)}"
+        tried = self.row.entry.values
+        edges = {min(tried): ", least", max(tried): ", largest"} if len(tried) > 1 else {}
+        return f"{self.row.entry.parameter.rpartition('.')[2]} = {number(self.value)}{edges.get(self.value, '')}"
 
     @property
     def count(self) -> str:

@@ -19,16 +19,17 @@ this size and claims nothing beyond. No figure here reproduces a published table
 |---|---|---|---|
 {SYSTEMS}
 
-**Protocol.** A run is `train.py` with overrides, in a process of its own: AdamW, warm-up and cosine, relative L2
-loss, averaged weights, residual form. Every row has one number to tune and three values to try, each once, with seed 0;
-the one with the smallest nRMSE of validation rollouts is run with further seeds. That number is the learning rate, or
-what the way to train has of its own; then the learning rate is the one chosen for the way without it, so that a penalty
-is compared with none at one learning rate. Two controls tune nothing: a permuted penalty has the weight of the one that
-it permutes, a matched one its mean. Weights are those of the best of five validations of a run. Nothing is chosen on
-the test split, which is measured once, for chosen values alone. A checkpointed unroll has the gradient of the unroll;
-one seed of it, at one learning rate, gives time and memory. The same seed gives the same initial weights to the same
-network and, wherever windows are equally long, the same order of the data; so rows are compared seed by seed. Runs that
-stop being finite are rows too. Tables share runs: where one of them wants more seeds of a run, all show them.
+**Protocol.** A run is `train.py` with overrides, in a process of its own: AdamW, warm-up and cosine, relative L2 loss,
+averaged weights, residual form. Every row has one number to tune and three values to try, each once, with seed 0; the
+one with the smallest nRMSE of validation rollouts is run with further seeds. That number is the learning rate, or what
+the way to train has of its own; then the learning rate is the one chosen for the way without it, so that a penalty is
+compared with none at one learning rate. `least` and `largest` mark a value at an end of those tried, beyond which a
+better one may lie. Two controls tune nothing: a permuted penalty has the weight of the one that it permutes, a matched
+one its mean. Weights are those of the best of five validations of a run. Nothing is chosen on the test split, which is
+measured once, for chosen values alone. A checkpointed unroll has the gradient of the unroll; one seed of it, at one
+learning rate, gives time and memory. The same seed gives the same initial weights to the same network and, wherever
+windows are equally long, the same order of the data; so rows are compared seed by seed. Runs that stop being finite are
+rows too. Tables share runs: where one of them wants more seeds of a run, all show them.
 
 **What is equal.** Tables 1, 2, 3 and 7: true parameters (every real number that is trained), to what whole widths
 allow, and the largest wavenumber that spectral layers keep; a U-Net's widths are multiples of four, so it has up to a
