@@ -73,23 +73,34 @@ READING = """## What it says
 Of the flows that are measured so far, at this size; each sentence can be checked in the table that it names.
 
 - **Operators** (tables 2 and 7). On Burgers fronts DyMixOp errs less than a Fourier operator of equal size, equal
-  wavenumbers and equally many steps: in one step, in ten, over rollouts and on every further test set; after five times
-  the steps still in one step, in ten and over rollouts. It costs more time a step. On Kuramoto-Sivashinsky, L = 22, it
-  errs a little less after ten steps and is otherwise not told apart; a U-Net is worse in one step. Others there have
-  too few seeds, but for DyMixOp as published, which is not told apart.
-- **The product of DyMixOp needs a bounded factor** (table 1, Burgers). Without it some validation rollouts blow up with
-  every rate and seed that was tried, or weights of a few steps are the best there are. Seeds then differ so much that
-  the rule tells one error alone apart.
-- **JAWS alone** (table 5, Kuramoto-Sivashinsky) is not told apart from one-step training, nor from a uniform penalty,
-  one of the same mean weight, weights from an oracle, or its own weights permuted in space. What it does there is not
-  owed to where it is strong.
-- **JAWS and two steps of unrolling** (table 5) err less in one step than ten steps of unrolling and are not told apart
-  from them later, with less memory and time a step. Ten steps with checkpoints need less memory than either, and more
-  time. The attractor of JAWS with two steps is a little further off than that of one-step training.
-- **Input noise** is worse than none in one step and in ten; ten steps of unrolling lose one-step accuracy and gain
-  nothing beyond the spread (table 5).
-- **Together** (table 9, Burgers): with the mean of the field kept exactly and windows moved by the equation's
-  symmetries, DyMixOp with two unrolled steps halves its error; JAWS on top changes it little.
+  wavenumbers and equally many steps, in one step, in ten and over rollouts; a dilated ResNet of that size errs less
+  still over rollouts. On Kuramoto-Sivashinsky, L = 22, the medians of its errors after one step and ten are smaller
+  too, but not beyond the spread; after five times the steps its error of one step is, and those after ten steps are
+  smaller for every seed. It takes more memory and time a step. A U-Net is worse there in one step; LocalNO, U-NO and
+  the dilated ResNet have too few seeds there.
+- **Which stencil sees the second derivative decides whether free runs last** (tables 1 and 7, Kuramoto-Sivashinsky).
+  The narrow difference answers the shortest wave of the grid most, which the data hardly hold, so nothing that is
+  trained says what the map does to it: after the longer training every seed has free runs that grow, while the errors
+  of one step and ten are not told apart from a Fourier operator's. With the wide one, which leaves that wave alone, no
+  seed has. On Burgers fronts the narrow one errs a little less after ten steps.
+- **Stencils at all** (table 1): without them the attractor's spectrum is further off on Kuramoto-Sivashinsky, and on
+  Burgers fronts the median errors are half as large again and more, within the spread.
+- **What JAWS does is not seen to depend on where it is strong** (table 5). On both flows it is told apart neither from a
+  uniform penalty of its own mean weight nor, on Burgers, from its own weights permuted in space. On Burgers a uniform
+  penalty with the largest weight that was tried errs less than none over rollouts, and JAWS does not: its validation
+  chose a smaller weight. Oracle weights, weak where the state is steep, do as well as the uniform one.
+- **What JAWS learns** (table 5, Burgers): alone, tolerances that are least where the flow is compressed; with two
+  unrolled steps, tolerances that are largest there. Both are hardly correlated with the rows of the solver's Jacobian.
+- **Penalties keep free runs bounded** (Kuramoto-Sivashinsky, table 5): with one-step training some seeds have runs that
+  leave the attractor for good, and so with a uniform penalty at the weight that validation rollouts of 64 steps
+  choose, and with the oracle's. With ten times that weight, learned or uniform, no seed has. Nor has unrolling.
+- **Unrolling** (table 5). Ten steps lose accuracy in one step: on Kuramoto-Sivashinsky beyond the spread, on Burgers
+  for every seed. On Burgers they gain over rollouts, most where amplitudes or wavenumbers are larger than in training,
+  at fifteen times the time and seven times the memory of one step; with checkpoints at hardly more memory and still
+  more time. Two steps gain part of it at two and a half times the time. JAWS on two steps has, on Burgers, twice the
+  error of one step, and median rollouts between those of two steps and ten, with less memory than ten and a third of
+  the time.
+- **Input noise** is worse than none in one step on Kuramoto-Sivashinsky and on Burgers varies too much to say.
 """
 
 SHORT = """## In short
