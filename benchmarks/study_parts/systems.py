@@ -1,7 +1,7 @@
 """The flows of the study, at a size that one core trains on in less than a minute."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .budget import Seconds, Steps
 
@@ -175,21 +175,10 @@ SCHRODINGER = System(
     extend=200,
     conserve="declared",
 )
-KLEIN_GORDON = System(
+KLEIN_GORDON = replace(
+    SCHRODINGER,
     name="klein_gordon",
     words="sine-Gordon waves from random fields, 256 points, steps of 0.2",
-    overrides=(
-        "dataset=klein_gordon",
-        *counts(128, 16, 32),
-        "data.batch_size=8",
-        "data.validation_steps=100",
-    ),
-    wavenumber=32,
-    points=256,
-    width=24,
-    steps=Steps(1000),
-    seconds=Seconds(10.0),
-    attractor=False,
-    extend=200,
+    overrides=("dataset=klein_gordon", *SCHRODINGER.overrides[1:]),
     conserve="null",
 )

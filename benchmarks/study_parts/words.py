@@ -85,9 +85,9 @@ Of the flows that are measured so far, at this size; each sentence can be checke
   seed has. On Burgers fronts the narrow one errs a little less after ten steps.
 - **Stencils at all** (table 1): without them the attractor's spectrum is further off on Kuramoto-Sivashinsky, and on
   Burgers fronts the median errors are half as large again and more, within the spread.
-- **What JAWS does is not seen to depend on where it is strong** (table 5). On both flows it is told apart neither from a
-  uniform penalty of its own mean weight nor, on Burgers, from its own weights permuted in space. On Burgers a uniform
-  penalty with the largest weight that was tried errs less than none over rollouts, and JAWS does not: validation chose
+- **What JAWS does is not seen to depend on where it is strong** (table 5). On both flows it is told apart neither
+  from a uniform penalty of its own mean weight nor, on Burgers, from its own weights permuted in space. On Burgers a
+  uniform penalty with the largest weight tried errs less than none over rollouts, and JAWS does not: validation chose
   a smaller weight for it. Oracle weights, weak where the state is steep, do as well as the uniform one.
 - **What JAWS learns** (table 5, Burgers): alone, tolerances that are least where the flow is compressed; with two
   unrolled steps, tolerances that are largest there. Both are hardly correlated with the rows of the solver's Jacobian.
