@@ -1,7 +1,7 @@
 """Periodic boxes and their Fourier modes: Nyquist and dealiasing are decided here, once."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -135,12 +135,12 @@ class Grid:
         axis, which spares the other axes the transform of the rest.
         """
         u_hat = torch.fft.rfft(u) if keep is None else torch.fft.rfft(u)[..., :keep]
-        return u_hat if self.ndim == 1 else torch.fft.fftn(u_hat, dim=self.axes[:-1])
+        return along_lines(torch.fft.fft, u_hat, self.axes[:-1])
 
     def irfft(self, u_hat: Complex[Tensor, "..."]) -> Float[Tensor, "..."]:
         """The real field of these coefficients; modes that the last axis lacks are zero."""
-        columns = u_hat if self.ndim == 1 else torch.fft.ifftn(u_hat, dim=self.axes[:-1])
-        return torch.fft.irfft(columns, n=self.points[-1])
+        rows = u_hat if self.ndim == 1 else along_lines(torch.fft.ifft, u_hat, self.axes[:-1]).contiguous()
+        return torch.fft.irfft(rows, n=self.points[-1])
 
     def fft(self, u: Complex[Tensor, "..."]) -> Complex[Tensor, "..."]:
         """Fourier coefficients (all modes) of a complex field."""
@@ -184,3 +184,16 @@ def columns(symbol: Tensor) -> Tensor:
     strides are faster, and the next transform finds its axis contiguous.
     """
     return symbol.mT.contiguous().mT
+
+
+def along_lines(
+    transform: Callable[[Tensor], Tensor], u_hat: Complex[Tensor, "..."], axes: Sequence[int]
+) -> Complex[Tensor, "..."]:
+    """A transform of the last axis, along others instead.
+
+    Lines are laid out without gaps first. Of a batch the transform does so itself, a lone sample it would take as it
+    lies, by code that rounds otherwise on some processors: then a sample's bits would depend on its batch.
+    """
+    for axis in axes:
+        u_hat = transform(u_hat.transpose(axis, -1).contiguous()).transpose(axis, -1)
+    return u_hat
