@@ -139,7 +139,9 @@ class Grid:
 
     def irfft(self, u_hat: Complex[Tensor, "..."]) -> Float[Tensor, "..."]:
         """The real field of these coefficients; modes that the last axis lacks are zero."""
-        rows = u_hat if self.ndim == 1 else along_lines(torch.fft.ifft, u_hat, self.axes[:-1]).contiguous()
+        rows = along_lines(torch.fft.ifft, u_hat, self.axes[:-1])
+        # Where modes are filled up with zeros, that lays out the rows without gaps.
+        rows = rows.contiguous() if rows.shape[-1] > self.points[-1] // 2 else rows
         return torch.fft.irfft(rows, n=self.points[-1])
 
     def fft(self, u: Complex[Tensor, "..."]) -> Complex[Tensor, "..."]:
