@@ -115,7 +115,6 @@ STENCILS = {"stencils": "[true,true]", "no stencils": "[false,false]"}
 MIXINGS = {"product": "[1.0,0.0,0.0]", "sum": "[0.0,1.0,1.0]", "none": "[0.0,0.0,0.0]"}
 # Terms of the interaction and where there are stencils; the first of both is DyMixOp as it comes, whose runs it shares.
 CROSSED = [(mixing, stencil) for stencil in STENCILS for mixing in MIXINGS]
-LINEAR_STENCIL = variant("stencil in the linear map alone", "interaction.stencils=[true,false]")
 NARROW = variant("narrow second derivatives", "interaction.wide=false")
 ABLATION = (
     variant("product, stencils"),
@@ -128,7 +127,7 @@ ABLATION = (
         for mixing, stencil in CROSSED[1:]
     ),
     variant("product without a limit, stencils", "interaction.limit=null"),
-    LINEAR_STENCIL,
+    variant("stencil in the linear map alone", "interaction.stencils=[true,false]"),
     NARROW,
     variant("no gate", "connection.gate=null"),
     variant("one gate for all layers", "connection.shared=true"),

@@ -67,6 +67,8 @@ def burgers(viscosity: float, *, solver_points: int = 2048) -> tuple[str, ...]:
     )
 
 
+# Of flows of 101 frames: trajectories, and validation rollouts over all of each.
+HUNDRED_STEPS = (*counts(128, 16, 32), "data.batch_size=8", "data.validation_steps=100")
 SMALL_TEST = counts(8, 0, 32)
 # Amplitude and wavenumbers beyond those of training.
 STRONGER = (waves(5, 1.5), *SMALL_TEST)
@@ -103,9 +105,7 @@ BURGERS_1E2 = System(
         "dataset=burgers",
         *burgers(0.01),
         waves(5, 1.0),
-        *counts(128, 16, 32),
-        "data.batch_size=8",
-        "data.validation_steps=100",
+        *HUNDRED_STEPS,
     ),
     wavenumber=32,
     points=256,
@@ -124,9 +124,7 @@ BURGERS_5E3 = System(
         "dataset=burgers",
         *burgers(0.005, solver_points=4096),
         waves(5, 1.0),
-        *counts(128, 16, 32),
-        "data.batch_size=8",
-        "data.validation_steps=100",
+        *HUNDRED_STEPS,
     ),
     wavenumber=32,
     points=256,
@@ -160,12 +158,7 @@ KOLMOGOROV = System(
 SCHRODINGER = System(
     name="schrodinger",
     words="focusing Schroedinger waves from random fields, 256 points, steps of 0.1",
-    overrides=(
-        "dataset=nonlinear_schrodinger",
-        *counts(128, 16, 32),
-        "data.batch_size=8",
-        "data.validation_steps=100",
-    ),
+    overrides=("dataset=nonlinear_schrodinger", *HUNDRED_STEPS),
     wavenumber=32,
     points=256,
     width=24,
@@ -179,6 +172,6 @@ KLEIN_GORDON = replace(
     SCHRODINGER,
     name="klein_gordon",
     words="sine-Gordon waves from random fields, 256 points, steps of 0.2",
-    overrides=("dataset=klein_gordon", *SCHRODINGER.overrides[1:]),
+    overrides=("dataset=klein_gordon", *HUNDRED_STEPS),
     conserve="null",
 )
