@@ -1,5 +1,6 @@
 """Periodic boxes and their Fourier modes: Nyquist and dealiasing are decided here, once."""
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -169,11 +170,7 @@ class Grid:
             raise ValueError(f"points must be at least those of the grid on every axis, {self.points}, got {points}")
         for axis, n, own in zip(self.axes, points, self.points, strict=True):
             if n > own:
-                u_hat = torch.fft.rfft(u, dim=axis)
-                if own % 2 == 0:
-                    # One coefficient stands for both signs of the Nyquist mode; here each sign has its own.
-                    u_hat.select(axis, own // 2).mul_(0.5)
-                u = torch.fft.irfft(u_hat, n=n, dim=axis) * (n / own)
+                u = along_lines(functools.partial(refined, points=n), u, [axis])
         return u
 
     def _along(self, values: Tensor, axis: int) -> Tensor:
@@ -188,14 +185,22 @@ def columns(symbol: Tensor) -> Tensor:
     return symbol.mT.contiguous().mT
 
 
-def along_lines(
-    transform: Callable[[Tensor], Tensor], u_hat: Complex[Tensor, "..."], axes: Sequence[int]
-) -> Complex[Tensor, "..."]:
+def refined(lines: Float[Tensor, "... n"], points: int) -> Float[Tensor, "... points"]:
+    """The trigonometric interpolant along the last axis, on more points than there are."""
+    own = lines.shape[-1]
+    lines_hat = torch.fft.rfft(lines)
+    if own % 2 == 0:
+        # One coefficient stands for both signs of the Nyquist mode; here each sign has its own.
+        lines_hat[..., own // 2].mul_(0.5)
+    return torch.fft.irfft(lines_hat, n=points) * (points / own)
+
+
+def along_lines(transform: Callable[[Tensor], Tensor], u: Tensor, axes: Sequence[int]) -> Tensor:
     """A transform of the last axis, along others instead.
 
     Lines are laid out without gaps first. Of a batch the transform does so itself, a lone sample it would take as it
     lies, by code that rounds otherwise on some processors: then a sample's bits would depend on its batch.
     """
     for axis in axes:
-        u_hat = transform(u_hat.transpose(axis, -1).contiguous()).transpose(axis, -1)
-    return u_hat
+        u = transform(u.transpose(axis, -1).contiguous()).transpose(axis, -1)
+    return u

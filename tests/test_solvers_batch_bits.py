@@ -30,3 +30,12 @@ def test_a_sample_has_the_same_bits_whatever_the_batch_it_sits_in(equation, poin
     together = run(scheme, u0, 10, 1)
     for first, last in [(i, i + 1) for i in range(9)] + [(3, 6), (1, 9)]:
         assert torch.equal(run(scheme, u0[first:last].clone(), 10, 1), together[first:last])
+
+
+@pytest.mark.parametrize(("points", "fine"), [((24, 20), (36, 30)), ((32, 32), (48, 48)), ((25, 21), (50, 21))])
+def test_an_interpolated_sample_has_the_same_bits_whatever_its_batch(points, fine):
+    grid = Grid(points, (20.0, 20.0))
+    u = torch.randn(9, *points, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    together = grid.interpolate(u, fine)
+    for first, last in [(i, i + 1) for i in range(9)] + [(3, 6), (1, 9)]:
+        assert torch.equal(grid.interpolate(u[first:last], fine), together[first:last])
