@@ -31,6 +31,7 @@ from study_parts.statistics_of import paired
 from study_parts.systems import KLEIN_GORDON, KS_L22, System
 from study_parts.tables import TABLES, Table
 from study_parts.tolerance import rank_correlation, true_row_energies
+from study_parts.words import HEAD
 from study_parts.work import perform
 
 from rollwave.solvers import Grid, KuramotoSivashinsky, simulate
@@ -213,6 +214,20 @@ def test_a_difference_counts_only_beyond_the_spread_over_three_seeds() -> None:
     assert paired([0.9, 1.0, 4.4], base).verdict == "no difference beyond the spread"
     assert paired([0.5, 1.0], base[:2]).verdict == "too few seeds"
     assert paired([math.inf, 0.1], [1.0, 0.1]).ratio == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize(("seeds", "words"), [(3, "9 % of cases with three"), (5, "0.6 % with five")])
+def test_rows_that_do_not_differ_are_told_apart_as_seldom_as_the_page_says(seeds: int, words: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    d = torch.randn(400_000, seeds, generator=generator)
+    share = (d.median(1).values.abs() > d.amax(1) - d.amin(1)).double().mean().item()
+    assert f"{100 * share:.1g} % " in words
+    assert words in " ".join(HEAD.split())
+    # The rule of the simulation is that of the page.
+    for sample in d[:200].double():
+        apart = sample.median().abs() > sample.amax() - sample.amin()
+        pair = paired((0.1 * sample).exp().tolist(), [1.0] * seeds)
+        assert (pair.verdict in ("better", "worse")) == apart
 
 
 def test_five_pairs_of_one_sign_have_the_smallest_p_that_five_can_have() -> None:

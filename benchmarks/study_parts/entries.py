@@ -6,6 +6,8 @@ from .systems import System
 
 LEARNING_RATES = (1e-3, 3e-3, 9e-3)
 WEIGHTS = (1e-4, 1e-3, 1e-2)
+# Of a penalty that is one where the emulator's Jacobian says nothing of the solver's.
+MATCHING_WEIGHTS = (1e-2, 1e-1, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,6 +198,9 @@ JAWS_APART = penalised("JAWS, learned variance of errors beside", "jaws", "objec
 JAWS_TIED = penalised("JAWS, one tolerance for both", "jaws_tied", "objective=likelihood", base=LIKELIHOOD)
 
 
+MATCHING = penalised("Jacobian matching", "jacobian_matching", values=MATCHING_WEIGHTS)
+
+
 def together(
     name: str,
     *method: str,
@@ -203,22 +208,35 @@ def together(
     values: tuple[float, ...] = LEARNING_RATES,
     rate_of: Entry | None = None,
 ) -> Entry:
-    """DyMixOp trained in several ways at once."""
-    chosen = ("objective=unrolled", "objective.steps=2", *method)
-    return replace(variant(name), method=chosen, parameter=parameter, values=values, rate_of=rate_of)
+    """DyMixOp trained in another way, or in several at once."""
+    return replace(variant(name), method=method, parameter=parameter, values=values, rate_of=rate_of)
 
 
+TWO_STEPS = ("objective=unrolled", "objective.steps=2")
 INVARIANTS = ("conserve={conserve}",)
 SYMMETRIES = ("augmentation=symmetries", "augmentation.boost=0.0")
-STRUCTURED = together("DyMixOp, unroll K = 2, invariants and symmetries", *INVARIANTS, *SYMMETRIES)
+DYMIXOP = variant("DyMixOp")
+STRUCTURED = together("DyMixOp, unroll K = 2, invariants and symmetries", *TWO_STEPS, *INVARIANTS, *SYMMETRIES)
+MATCHED_DYMIXOP, MATCHED_STRUCTURE = (
+    together(
+        name, "objective=one_step", *structure, "regularizer=jacobian_matching",
+        parameter="regularizer.weight", values=MATCHING_WEIGHTS, rate_of=DYMIXOP,
+    )
+    for name, structure in (
+        ("DyMixOp, Jacobian matching", ()),
+        ("DyMixOp, invariants and symmetries, Jacobian matching", (*INVARIANTS, *SYMMETRIES)),
+    )
+)  # fmt: skip
 TOGETHER = (
-    variant("DyMixOp"),
-    together("DyMixOp, unroll K = 2"),
-    together("DyMixOp, unroll K = 2, invariants", *INVARIANTS),
-    together("DyMixOp, unroll K = 2, symmetries", *SYMMETRIES),
+    DYMIXOP,
+    together("DyMixOp, unroll K = 2", *TWO_STEPS),
+    together("DyMixOp, unroll K = 2, invariants", *TWO_STEPS, *INVARIANTS),
+    together("DyMixOp, unroll K = 2, symmetries", *TWO_STEPS, *SYMMETRIES),
     STRUCTURED,
     together(
-        f"{STRUCTURED.name}, JAWS", *INVARIANTS, *SYMMETRIES, "regularizer=jaws",
+        f"{STRUCTURED.name}, JAWS", *TWO_STEPS, *INVARIANTS, *SYMMETRIES, "regularizer=jaws",
         parameter="regularizer.weight", values=WEIGHTS, rate_of=STRUCTURED,
     ),
+    MATCHED_DYMIXOP,
+    MATCHED_STRUCTURE,
 )  # fmt: skip

@@ -7,13 +7,13 @@ from pathlib import Path
 from . import columns
 from .columns import Column, Record
 from .figures import draw
-from .ranking import ranking
+from .ranking import ranking, recipes
 from .rows import Found, found_rows
 from .runs import rows
 from .statistics_of import over_seeds
 from .tables import TABLES
 from .verdicts import TRUTH, summary, unbounded, verdicts
-from .words import BEST, FLOORS, HEAD, LOST, READING, SHORT
+from .words import BEST, FLOORS, HEAD, LOST, READING, RECIPES, SHORT
 
 MISSING = "not yet run"
 
@@ -33,7 +33,7 @@ def write(results: Path, docs: Path) -> str:
                 short += [f"| **{table.number}. {table.title}, {name}** | | | | |", *lines]
             if any(row.records or row.diverged for row in found):
                 lost.append(f"| {table.number}. {table.title} | {name} | {unbounded(found)} |")
-    short += ["", *lost, "", BEST, ranking(TABLES, results)]
+    short += ["", *lost, "", BEST, ranking(TABLES, results), RECIPES, recipes(TABLES, results)]
     parts.insert(1, "\n".join(short))
     parts.insert(1, READING)
     parts.insert(1, f"{there} of {wanted} rows times seeds are measured; what is missing says `{MISSING}`.\n")

@@ -1,13 +1,14 @@
-"""Which rows of all tables roll out best on the validation split."""
+"""Which rows roll out best on the validation split, and how the recipes made of them stand beside the others."""
 
-from collections.abc import Iterator, Sequence
+import statistics
+from collections.abc import Sequence
 from pathlib import Path
 
 from .rows import Found, found_row
-from .runs import rows, validation
-from .statistics_of import over_seeds
+from .runs import Row, rows, validation
+from .statistics_of import number, over_seeds
 from .systems import System
-from .tables import Table
+from .tables import RECIPES, Table
 
 SHOWN = 8
 
@@ -17,18 +18,31 @@ def ranking(tables: Sequence[Table], results: Path) -> str:
     lines = ["| system | row | table | seeds | nRMSE of validation rollouts |", "|---|---|---|---|---|"]
     systems = {system.name: system for table in tables for system in table.systems}
     for system in systems.values():
-        found = sorted(candidates(tables, system, results), key=lambda candidate: candidate[0])
         lines += [
-            f"| {system.name} | {row.row.entry.name} | {row.row.table.number} | {len(values)} | {over_seeds(values)} |"
-            for _, values, row in found[:SHOWN]
+            f"| {system.name} | {row.row.entry.name} | {row.row.table.number} | {len(row.records)} | {rollouts(row)} |"
+            for row in ranked(tables, system, results)[:SHOWN]
         ]
     return "\n".join(lines) + "\n"
 
 
-def candidates(
-    tables: Sequence[Table], system: System, results: Path
-) -> Iterator[tuple[float, list[float | None], Found]]:
-    """Rows with three measured seeds or more, each set of runs once."""
+def recipes(tables: Sequence[Table], results: Path) -> str:
+    """For each recipe, a row of the last table: its validation rollouts beside those of the best row of the others."""
+    *others, together = tables
+    head = ["experiment", "is", "seeds", "nRMSE of validation rollouts", "best of the other tables", "its", "ratio"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for experiment, (system, name) in RECIPES.items():
+        own = found_row(Row(together, system, together.entry(name)), results)
+        best = ranked(others, system, results)[:1]
+        if own.records and best:
+            ratio = number(median(own) / median(best[0]))
+            cells = [f"`{experiment}`", name, str(len(own.records)), rollouts(own), best[0].row.entry.name]
+            lines.append("| " + " | ".join([*cells, rollouts(best[0]), ratio]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def ranked(tables: Sequence[Table], system: System, results: Path) -> list[Found]:
+    """Rows at equal steps with three measured seeds or more, each set of runs once, the best first."""
+    found: list[Found] = []
     seen: set[str] = set()
     # Runs that the ablation shares have their name from elsewhere.
     ordered = sorted(tables, key=lambda table: table.number == 1)
@@ -37,5 +51,15 @@ def candidates(
             same = row.row.table.budget(system) == system.steps and len(row.records) >= 3
             if same and not seen & (ids := {str(record["id"]) for record in row.records}):
                 seen |= ids
-                values = sorted(validation(record) for record in row.records)
-                yield values[len(values) // 2], list(values), row
+                found.append(row)
+    return sorted(found, key=median)
+
+
+def median(row: Found) -> float:
+    """Of the nRMSE of validation rollouts, over seeds."""
+    return statistics.median(validation(record) for record in row.records)
+
+
+def rollouts(row: Found) -> str:
+    """The nRMSE of validation rollouts over seeds."""
+    return over_seeds([validation(record) for record in row.records])

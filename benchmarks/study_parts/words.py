@@ -62,8 +62,8 @@ larger than the spread (largest less least) of that ratio over seeds, with three
 `ratio (spread, p)`: the ratio of errors, so less than one is better; the spread of its logarithm; and the `p` of all
 assignments of signs to the differences, with n seeds at least 2 / 2^n. A run that diverged, and any larger error,
 counts as an error of 100. No verdict is given where both are below `truth against truth`. Of two rows that do not
-differ, the rule calls one better in 9 % of cases with three seeds and in 0.7 % with five (normal differences): what
-counts is where several errors and systems agree.
+differ, the rule calls one better or worse in 9 % of cases with three seeds and in 0.6 % with five (normal differences,
+counted by a test): what counts is where several errors and systems agree.
 
 This page is written by `python benchmarks/study.py --report` from `benchmarks/results/study/*.json`.
 """
@@ -118,4 +118,7 @@ LOST = """Rows with seeds that diverged in training, or of which some free run l
 
 BEST = """Rows that roll out best on the validation split, of all tables at equal steps, with three seeds or more; all
 of a system are of one size, as tables 1 and 2 have it.
+"""
+
+RECIPES = """Recipes for `python train.py experiment=<name>`, each a row of table 9, at the size and steps of all others:
 """
