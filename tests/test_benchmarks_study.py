@@ -23,13 +23,13 @@ from study_parts.budget import Seconds, Steps
 from study_parts.dynamics import leading_exponent
 from study_parts.entries import FNO, JAWS_1, JAWS_2, ONE_STEP, PERMUTED, UNROLL_2, Entry, trained
 from study_parts.fronts import front_measures
-from study_parts.program import composed, matched_width, parameters
-from study_parts.ranking import ranking
+from study_parts.program import ROOT, composed, matched_width, parameters, told
+from study_parts.ranking import median, ranked, ranking, recipes
 from study_parts.rows import Found, found_row
 from study_parts.runs import Row, load, of_entry
 from study_parts.statistics_of import paired
 from study_parts.systems import KLEIN_GORDON, KS_L22, System
-from study_parts.tables import TABLES, Table
+from study_parts.tables import RECIPES, TABLES, Table
 from study_parts.tolerance import rank_correlation, true_row_energies
 from study_parts.words import HEAD
 from study_parts.work import perform
@@ -38,6 +38,8 @@ from rollwave.solvers import Grid, KuramotoSivashinsky, simulate
 
 # Results of nothing.
 NOWHERE = Path("nowhere")
+# Those that are kept.
+RESULTS = ROOT / "benchmarks" / "results" / "study"
 NOISE = trained("input noise", "objective=noise", parameter="objective.std", values=(0.003, 0.01, 0.03))
 TINY = System(
     name="tiny",
@@ -492,3 +494,40 @@ def test_the_best_rows_stand_first_and_rows_of_other_budgets_do_not_stand_at_all
         "| tiny | input noise | 4 | 3 | 0.2 [0.1, 0.25] |",
         "| tiny | one step | 4 | 3 | 0.3 [0.1, 0.5] |",
     ]
+    together = replace(TABLE, number=9, entries=(replace(short.entry("input noise"), method=("objective=unrolled",)),))
+    monkeypatch.setattr("study_parts.ranking.RECIPES", {"best_tiny": (TINY, "input noise")})
+    assert recipes((short, longer, together), tmp_path).count("\n") == 2
+    line = Row(together, TINY, together.entries[0])
+    for run in line.final(NOWHERE, line.entry.values[0]):
+        work.keep(tmp_path / f"{run.id}.json", record | {"id": run.id, "validation": {"nrmse": 0.1}})
+    (told_of,) = recipes((short, longer, together), tmp_path).splitlines()[2:]
+    assert told_of == "| `best_tiny` | input noise | 3 | 0.1 [0.1, 0.1] | input noise | 0.2 [0.1, 0.25] | 0.5 |"
+
+
+@pytest.mark.parametrize("experiment", RECIPES)
+def test_a_recipe_is_the_row_of_the_study_that_it_says_it_is(experiment: str, tmp_path: Path) -> None:
+    """At the value that validation chose, to the last key of its config but for what is shown while it runs."""
+    system, name = RECIPES[experiment]
+    line = Row(TABLES[-1], system, TABLES[-1].entry(name))
+    value = line.chosen(RESULTS)
+    assert value is not None
+    record = load(RESULTS, line.final(RESULTS, value)[0])
+    assert record is not None
+    config = told(composed([f"experiment={experiment}"], tmp_path, tmp_path))
+    wanted = record["config"]
+    for key in ("enable_progress_bar", "log_every_n_steps"):
+        del config["trainer"][key], wanted["trainer"][key]
+    # Records keep eight digits.
+    assert config["dataset"].pop("lengths") == pytest.approx(wanted["dataset"].pop("lengths"))
+    assert config == wanted
+
+
+@pytest.mark.parametrize("experiment", RECIPES)
+def test_a_recipe_rolls_out_better_than_every_row_of_the_other_tables(experiment: str) -> None:
+    system, name = RECIPES[experiment]
+    *others, together = TABLES
+    own = found_row(Row(together, system, together.entry(name)), RESULTS)
+    assert len(own.records) >= 3
+    beside = ranked(others, system, RESULTS)
+    assert len(beside) >= 2
+    assert median(own) < median(beside[0])

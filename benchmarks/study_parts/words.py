@@ -120,5 +120,5 @@ BEST = """Rows that roll out best on the validation split, of all tables at equa
 of a system are of one size, as tables 1 and 2 have it.
 """
 
-RECIPES = """Recipes for `python train.py experiment=<name>`, each a row of table 9, at the size and steps of all others:
+RECIPES = """Recipes for `python train.py experiment=<name>`, each a row of table 9 at the size and steps of all others:
 """
