@@ -227,6 +227,11 @@ MATCHED_DYMIXOP, MATCHED_STRUCTURE = (
         ("DyMixOp, invariants and symmetries, Jacobian matching", (*INVARIANTS, *SYMMETRIES)),
     )
 )  # fmt: skip
+MATCHED_WITHOUT_STENCILS = replace(
+    MATCHED_STRUCTURE,
+    name="DyMixOp without stencils, invariants and symmetries, Jacobian matching",
+    operator=variant("no stencils", f"interaction.stencils={STENCILS['no stencils']}").operator,
+)
 TOGETHER = (
     DYMIXOP,
     together("DyMixOp, unroll K = 2", *TWO_STEPS),
@@ -239,4 +244,5 @@ TOGETHER = (
     ),
     MATCHED_DYMIXOP,
     MATCHED_STRUCTURE,
+    MATCHED_WITHOUT_STENCILS,
 )  # fmt: skip
