@@ -204,6 +204,7 @@ TABLES = (
 RECIPES = {
     "best_burgers": (BURGERS_1E2, entries.MATCHED_STRUCTURE.name),
     "best_ks": (KS_L22, entries.MATCHED_STRUCTURE.name),
+    "best_navier_stokes": (KOLMOGOROV, entries.STRUCTURED.name),
     "best_nonlinear_schrodinger": (SCHRODINGER, entries.MATCHED_STRUCTURE.name),
 }
 
