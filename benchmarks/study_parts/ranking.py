@@ -30,7 +30,8 @@ def recipes(tables: Sequence[Table], results: Path) -> str:
     *others, together = tables
     head = ["experiment", "is", "seeds", "nRMSE of validation rollouts", "best of the other tables", "its", "ratio"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for experiment, (system, name) in RECIPES.items():
+    made = {name: made_of for name, made_of in RECIPES.items() if made_of[0] in together.systems}
+    for experiment, (system, name) in made.items():
         own = found_row(Row(together, system, together.entry(name)), results)
         best = ranked(others, system, results)[:1]
         if own.records and best:
