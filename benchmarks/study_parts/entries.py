@@ -196,8 +196,6 @@ HINGE = penalised("hinge", "jacobian_hinge")
 LIKELIHOOD = trained("learned variance of errors", "objective=likelihood")
 JAWS_APART = penalised("JAWS, learned variance of errors beside", "jaws", "objective=likelihood", base=LIKELIHOOD)
 JAWS_TIED = penalised("JAWS, one tolerance for both", "jaws_tied", "objective=likelihood", base=LIKELIHOOD)
-
-
 MATCHING = penalised("Jacobian matching", "jacobian_matching", values=MATCHING_WEIGHTS)
 
 
