@@ -29,7 +29,7 @@ from study_parts.rows import Found, found_row
 from study_parts.runs import Row, load, of_entry
 from study_parts.statistics_of import paired
 from study_parts.systems import KLEIN_GORDON, KS_L22, System
-from study_parts.tables import RECIPES, TABLES, Table
+from study_parts.tables import TABLES, Table
 from study_parts.tolerance import rank_correlation, true_row_energies
 from study_parts.words import HEAD
 from study_parts.work import perform
@@ -40,6 +40,7 @@ from rollwave.solvers import Grid, KuramotoSivashinsky, simulate
 NOWHERE = Path("nowhere")
 # Those that are kept.
 RESULTS = ROOT / "benchmarks" / "results" / "study"
+RECIPES = TABLES[-1].recipes
 NOISE = trained("input noise", "objective=noise", parameter="objective.std", values=(0.003, 0.01, 0.03))
 TINY = System(
     name="tiny",
@@ -475,7 +476,7 @@ def test_a_share_that_is_none_is_refused(wrong: str) -> None:
 
 
 def test_the_best_rows_stand_first_and_rows_of_other_budgets_do_not_stand_at_all(
-    places: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    places: tuple[Path, Path], tmp_path: Path
 ) -> None:
     record = load(places[1], row().tuning(NOWHERE)[1])
     assert record is not None
@@ -494,14 +495,19 @@ def test_the_best_rows_stand_first_and_rows_of_other_budgets_do_not_stand_at_all
         "| tiny | input noise | 4 | 3 | 0.2 [0.1, 0.25] |",
         "| tiny | one step | 4 | 3 | 0.3 [0.1, 0.5] |",
     ]
-    together = replace(TABLE, number=9, entries=(replace(short.entry("input noise"), method=("objective=unrolled",)),))
-    monkeypatch.setattr("study_parts.ranking.RECIPES", {"best_tiny": (TINY, "input noise")})
+    joined = replace(short.entry("input noise"), method=("objective=unrolled",))
+    together = replace(TABLE, number=9, entries=(joined,), recipes={"best_tiny": (TINY, "input noise")})
     assert recipes((short, longer, together), tmp_path).count("\n") == 2
     line = Row(together, TINY, together.entries[0])
     for run in line.final(NOWHERE, line.entry.values[0]):
         work.keep(tmp_path / f"{run.id}.json", record | {"id": run.id, "validation": {"nrmse": 0.1}})
     (told_of,) = recipes((short, longer, together), tmp_path).splitlines()[2:]
     assert told_of == "| `best_tiny` | input noise | 3 | 0.1 [0.1, 0.1] | input noise | 0.2 [0.1, 0.25] | 0.5 |"
+
+
+def test_every_recipe_of_the_study_is_an_experiment_and_the_other_way_round() -> None:
+    experiments = (ROOT / "configs" / "experiment").glob("best_*.yaml")
+    assert sorted(RECIPES) == sorted(path.stem for path in experiments)
 
 
 @pytest.mark.parametrize("experiment", RECIPES)

@@ -8,7 +8,7 @@ from .rows import Found, found_row
 from .runs import Row, rows, validation
 from .statistics_of import number, over_seeds
 from .systems import System
-from .tables import RECIPES, Table
+from .tables import Table
 
 SHOWN = 8
 
@@ -26,14 +26,13 @@ def ranking(tables: Sequence[Table], results: Path) -> str:
 
 
 def recipes(tables: Sequence[Table], results: Path) -> str:
-    """For each recipe, a row of the last table: its validation rollouts beside those of the best row of the others."""
-    *others, together = tables
+    """The validation rollouts of each recipe beside those of the best row of the tables that it is not from."""
     head = ["experiment", "is", "seeds", "nRMSE of validation rollouts", "best of the other tables", "its", "ratio"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    made = {name: made_of for name, made_of in RECIPES.items() if made_of[0] in together.systems}
-    for experiment, (system, name) in made.items():
-        own = found_row(Row(together, system, together.entry(name)), results)
-        best = ranked(others, system, results)[:1]
+    made = [(table, *recipe) for table in tables for recipe in table.recipes.items()]
+    for table, experiment, (system, name) in made:
+        own = found_row(Row(table, system, table.entry(name)), results)
+        best = ranked([other for other in tables if other is not table], system, results)[:1]
         if own.records and best:
             ratio = number(median(own) / median(best[0]))
             cells = [f"`{experiment}`", name, str(len(own.records)), rollouts(own), best[0].row.entry.name]

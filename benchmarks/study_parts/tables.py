@@ -1,6 +1,7 @@
 """The tables of the study and the order in which their runs matter."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from . import entries
 from .budget import Budget, Steps
@@ -23,6 +24,7 @@ class Table:
         timed: whether training time is held equal instead of steps; values are chosen at equal steps all the same.
         longer: as many times the steps of the system, for the chosen values.
         pairs: names of further rows to compare, each with the second of its pair.
+        recipes: experiments that are rows at the value that validation chose: the system and the name of the row.
     """
 
     number: int
@@ -35,6 +37,7 @@ class Table:
     timed: bool = False
     longer: int = 1
     pairs: tuple[tuple[str, str], ...] = ()
+    recipes: Mapping[str, tuple[System, str]] = field(default_factory=dict)
 
     def budget(self, system: System) -> Budget:
         """What each run may spend."""
@@ -197,17 +200,15 @@ TABLES = (
         entries=entries.TOGETHER,
         base="DyMixOp",
         systems=(BURGERS_1E2, KS_L22, KOLMOGOROV, SCHRODINGER, KLEIN_GORDON),
+        recipes={
+            "best_burgers": (BURGERS_1E2, entries.MATCHED_STRUCTURE.name),
+            "best_klein_gordon": (KLEIN_GORDON, entries.MATCHED_WITHOUT_STENCILS.name),
+            "best_ks": (KS_L22, entries.MATCHED_STRUCTURE.name),
+            "best_navier_stokes": (KOLMOGOROV, entries.STRUCTURED.name),
+            "best_nonlinear_schrodinger": (SCHRODINGER, entries.MATCHED_STRUCTURE.name),
+        },
     ),
 )
-
-# Experiments that are rows of the last table, at the value that it chose: the system and the name of the row.
-RECIPES = {
-    "best_burgers": (BURGERS_1E2, entries.MATCHED_STRUCTURE.name),
-    "best_klein_gordon": (KLEIN_GORDON, entries.MATCHED_WITHOUT_STENCILS.name),
-    "best_ks": (KS_L22, entries.MATCHED_STRUCTURE.name),
-    "best_navier_stokes": (KOLMOGOROV, entries.STRUCTURED.name),
-    "best_nonlinear_schrodinger": (SCHRODINGER, entries.MATCHED_STRUCTURE.name),
-}
 
 # Tables in the order in which they are computed, first on the first of their systems, then on the second.
 ORDER = (2, 5, 9, 7, 4, 1, 8, 3, 6)
