@@ -114,8 +114,8 @@ Of the flows that are measured so far, at this size; each sentence can be checke
   operator of its size, and on those and on sine-Gordon waves every seed has free runs that leave their bounds. On
   sine-Gordon waves, of which no projection keeps anything, two steps and symmetries do not mend that; without stencils,
   and matching the Jacobian, nearly all free runs stay bounded, and no seed rolls out worse than the Fourier operator.
-- **Kolmogorov flow** (tables 2 and 9). DyMixOp errs less than a Fourier operator beyond the spread, in one step, ten and
-  over rollouts; the spectrum of its free runs is further off. Two steps with invariants and symmetries, better for
+- **Kolmogorov flow** (tables 2 and 9). DyMixOp errs less than a Fourier operator beyond the spread, in one step, in ten
+  and over rollouts; the spectrum of its free runs is further off. Two steps with invariants and symmetries, better for
   every seed on validation rollouts, are not told apart from it on the test split, and one seed has a free run that
   leaves its bounds.
 - **Input noise** is worse than none in one step on Kuramoto-Sivashinsky and on Burgers varies too much to say.
