@@ -64,6 +64,7 @@ def run(device: Any, dry: bool, budget: float, write: Callable[[dict[str, Any]],
         print(f"{measured['took']:6.1f} s  {part}: {name}", flush=True)
         if device.type == "cuda":
             torch.cuda.empty_cache()
+    write(measured)
     return measured
 
 

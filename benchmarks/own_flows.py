@@ -4,7 +4,8 @@
     python benchmarks/own_flows.py vector_burgers --seed 0 --trainer gpu     minutes on a card
     python benchmarks/own_flows.py --report                                  writes docs/own_flows.md
 
-A run is `train.py experiment=<its experiment>`, with the overrides after `--set`. With its flow's dataset it measures, over all trajectories of the test split, from the tenth frame on,
+A run is `train.py experiment=<its experiment>`, with the overrides after `--set`. With its flow's dataset it measures,
+over all trajectories of the test split, from the tenth frame on,
 
     sum |u - u_true|^2 / sum |u_true|^2,
 
@@ -63,10 +64,12 @@ source's own figure (for vector Burgers that of a reproduction), on its own data
 where the scale lies.
 
 This page is written by `python benchmarks/own_flows.py --report` from `benchmarks/results/own_flows/*.json`.
-
-| flow | parameters | training | seeds | DyMixOp | first step | tenth step | persistence | climatology | perturbed solver | source |
-|---|---|---|---|---|---|---|---|---|---|---|
 """
+
+COLUMNS = (
+    *("flow", "parameters", "training", "seeds", "DyMixOp", "first step", "tenth step"),
+    *("persistence", "climatology", "perturbed solver", "source"),
+)
 
 Forecast = Callable[[Tensor, int], Tensor]
 
@@ -107,6 +110,7 @@ def measured(name: str, seed: int, trainer: str, extra: Sequence[str]) -> dict[s
     figures["solver"] = relative(others["solver"], fields[:FLOOR])
     card = torch.cuda.get_device_name() if device == "cuda" else "cpu"
     return {"flow": name, "seed": seed, "commit": commit(), "device": card} | {
+        "overrides": [override for override in extra if "progress" not in override],
         "config": told(cfg),
         "training": training,
         "relative_mse": figures,
@@ -115,20 +119,23 @@ def measured(name: str, seed: int, trainer: str, extra: Sequence[str]) -> dict[s
 
 def commit() -> str:
     """The commit that ran."""
-    told = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    return told.stdout.strip()
+    said = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    return said.stdout.strip()
 
 
 def page(records: Sequence[dict[str, Any]]) -> str:
     """A row a flow."""
-    rows = []
+    rows, notes = [], []
     for name, flow in FLOWS.items():
         runs = [record for record in records if record["flow"] == name]
         if runs:
             rows.append(row(flow, runs))
-    return HEAD + "\n".join(rows) + "\n"
+            command = (
+                f"`train.py {' '.join([f'experiment={flow.experiment}', *flow.overrides, *runs[0]['overrides']])}`"
+            )
+            notes.append(f"- {flow.words}: {command}, commit {runs[0]['commit']}.")
+    lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|", *rows]
+    return "\n".join([HEAD, *lines, "", *notes, ""])
 
 
 def row(flow: Flow, runs: Sequence[dict[str, Any]]) -> str:

@@ -2,7 +2,8 @@
 
 A transform by matrices costs `4 (K + 1)` operations a point and axis, but no pass over memory that a product does not
 need anyway; a fast transform costs about `5 log2 N`, many passes, and copies between layouts. Where they cross was
-measured. Triton's kernels have not run on a card yet, and run where they are asked for.
+measured. Triton's kernels run where they are asked for: with tiles that no card has tuned they are right on an H100 and
+no faster than matrices.
 """
 
 import os

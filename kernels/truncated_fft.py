@@ -70,7 +70,8 @@ def truncated_irfft(u_hat: Complex[Tensor, "b c *k"], points: Sequence[int]) -> 
 def _scale_bin(u_hat: Tensor, axis: int, index: int, factor: float) -> Tensor:
     """`u_hat` with one entry along a (negative) axis multiplied by `factor`."""
     scale = torch.ones(u_hat.shape[axis], dtype=u_hat.real.dtype, device=u_hat.device)
-    scale[index] = factor
+    # An assignment would copy the number from the host, for which a card waits and which no CUDA graph holds.
+    scale.narrow(0, index, 1).fill_(factor)
     return u_hat * scale.reshape(-1, *[1] * (-axis - 1))
 
 

@@ -3,6 +3,7 @@
 Neighbours come as channels, `[b, taps * i, *space]`, one tap after the other, so that a stencil is a matrix product.
 """
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -111,6 +112,16 @@ class Stencil(nn.Module):
         """What multiplies the neighbours on a grid."""
         if self.basis is None or self.taps is None:
             return self.weight
-        rows = self.taps.new_tensor(self.basis.rows(space))
+        rows = _rows(self.basis, tuple(space), self.taps.dtype, self.taps.device)
         first, *others = torch.einsum("ft,foi->toi", rows, self.taps).unbind(0)
         return torch.cat([self.weight + first, *others], dim=1)
+
+
+@functools.lru_cache(maxsize=256)
+def _rows(
+    basis: Differences | Derivatives, space: tuple[int, ...], dtype: torch.dtype, device: torch.device
+) -> Float[Tensor, "f t"]:
+    """The rows of a basis on a grid, kept where they are needed: a card does not wait for the host in every layer."""
+    # Whoever asks first may be validating in inference mode, whose tensors no later training could use.
+    with torch.inference_mode(False):
+        return torch.tensor(basis.rows(space), dtype=dtype, device=device)

@@ -1,7 +1,8 @@
 """A step recorded once and replayed: on a GPU small fields wait for Python, which a CUDA graph leaves out.
 
-Not yet run on a GPU, and not yet measured. Recording follows the notes on CUDA graphs in PyTorch's documentation:
-warm-up on a side stream, the same memory for every replay, nothing that waits for the device in between.
+On an H100 recorded steps are the plain ones; what they save is not yet measured. Recording follows the notes on CUDA
+graphs in PyTorch's documentation: warm-up on a side stream, the same memory for every replay, nothing that waits for
+the device in between.
 """
 
 from collections.abc import Callable

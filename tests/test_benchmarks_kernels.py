@@ -186,6 +186,17 @@ def test_the_dry_run_for_a_card_agrees_in_every_kernel_block_and_model_and_write
     assert "failed" not in result.stdout
 
 
+def test_what_a_card_had_no_time_for_stands_in_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("triton", reason="needs triton")
+    import gpu
+
+    row = {"label": "a row"}
+    monkeypatch.setattr(gpu, "plan", lambda *_: iter([("kernels", "first", lambda: row)]))
+    written: list[dict[str, Any]] = []
+    gpu.run(torch.device("cpu"), True, -1.0, lambda measured: written.append(dict(measured)))
+    assert written[-1]["left_out"] == ["kernels: first"]
+
+
 def test_poisoned_memory_shows_what_a_kernel_leaves_unwritten() -> None:
     pytest.importorskip("triton", reason="needs triton")
     from kernels.gpu_check import poisoned, worst

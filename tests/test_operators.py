@@ -9,6 +9,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from rollwave.commands import register_resolvers
 from rollwave.operators import FNO, DilatedResNet, NeuralOperatorModel, UNet
@@ -168,6 +169,34 @@ def test_our_operators_compile_to_machine_code(operator: nn.Module) -> None:
     u = fields(operator)
     torch._dynamo.reset()
     torch.testing.assert_close(torch.compile(operator, fullgraph=True)(u), operator(u), rtol=1e-4, atol=1e-5)
+
+
+class FromHost(TorchDispatchMode):
+    """Counts the tensors that are made of Python's numbers, which on a card are copies for which it waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += func is torch.ops.aten.lift_fresh.default
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("backend", ["dft", "fft"])
+def test_a_step_takes_no_number_from_the_host(
+    operator: nn.Module, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then a CUDA graph holds it; what depends on the grid alone is made once."""
+    monkeypatch.setenv("ROLLWAVE_BACKEND", backend)
+    u = fields(operator)
+    # As many points as twice the wavenumbers have a rule of their own.
+    tight = u[..., : 2 * operator.modes[-1]] if isinstance(operator, FNO) else u
+    for given in (u, tight):
+        operator(given).sum().backward()
+        with FromHost() as watched:
+            operator(given).sum().backward()
+        assert watched.count == 0
 
 
 def test_our_operators_run_under_autocast(operator: nn.Module) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from speed.words import bracketed, section
 
-from .report_gpu import predicted, tables
+from .report_gpu import READING, predicted, tables
 from .time_to_error_page import training
 
 HEAD = """# Kernels
@@ -179,7 +179,7 @@ def on_a_card(measured: dict[str, Any] | None) -> str:
     )
     missing = [*measured["left_out"], *(f"{row['part']}: {row['name']} failed" for row in measured["failed"])]
     absent = f"\n\nNot measured: {'; '.join(missing)}." if missing else ""
-    return f"# On a card\n\n{told}{absent}\n\n{tables(measured)}\n\n{predicted()}"
+    return f"# On a card\n\n{told}{absent}\n\n{READING}\n\n{tables(measured)}\n\n{predicted()}"
 
 
 def _title(row: dict[str, Any]) -> str:

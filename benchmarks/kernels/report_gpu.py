@@ -6,6 +6,14 @@ from speed.words import section
 
 from .gpu_cases import PREDICTED
 
+# Read off the tables by hand.
+READING = """Tiles are those reasoned beforehand; none has been tuned on a card. With them the kernels are right, but
+far from the rate of a copy, and a step with them is no faster than one by matrices, which `auto` therefore takes.
+Matrices compiled into one graph are the fastest here. A step launched one by one is mostly Python: from a graph it
+takes a third or less. Fast transforms could not be recorded in this run; since then they copy no number from the host.
+The backward pass of products was measured on factors of hundreds, where plain float32 is wrong by 5e-6 of the largest
+value too; `gpu.py` now gives it factors of order one. Why neuraloperator's results differ here, not on a CPU, was not
+found."""
 NAMES = ("neuraloperator", "fft", "dft", "dft compiled", "triton")
 
 
