@@ -19,9 +19,10 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
 import study
 from study_parts import columns, cost, page, verdicts, work
 from study_parts.attractor import attractor_distances
-from study_parts.budget import Seconds, Steps
+from study_parts.budget import Steps, TimeOf
 from study_parts.dynamics import leading_exponent
 from study_parts.entries import FNO, JAWS_1, JAWS_2, ONE_STEP, PERMUTED, UNROLL_2, Entry, trained
+from study_parts.fit import fit
 from study_parts.fronts import front_measures
 from study_parts.program import ROOT, composed, matched_width, parameters, told
 from study_parts.ranking import median, ranked, ranking, recipes
@@ -50,7 +51,6 @@ TINY = System(
     points=32,
     width=8,
     steps=Steps(5),
-    seconds=Seconds(0.1),
     outside={"another seed": ("dataset.seed=1", "dataset.train=4")},
     fronts=True,
     extend=10,
@@ -84,9 +84,9 @@ def test_a_run_leaves_every_figure_of_the_page(places: tuple[Path, Path]) -> Non
     record = load(places[1], row().tuning(NOWHERE)[1])
     assert record is not None
     shown = (*columns.TRAJECTORY, *columns.ATTRACTOR, *columns.FRONTS, *columns.COST, *columns.outside("another seed"))
-    # Trajectories of 48 frames have no step 50 and none of 100.
+    # Trajectories of 48 frames have no step 50 and none of 100, and at equal steps nothing takes turns with another.
     lacking = {column.title for column in shown if column.figure(record) is None}
-    assert lacking == {"nRMSE @50", "nRMSE @100"}
+    assert lacking == {"nRMSE @50", "nRMSE @100", "FNO's steps a step"}
     # This equation conserves no momentum.
     assert [column.title for column in columns.DRIFTS if column.figure(record) is None] == ["momentum, drift"]
     assert record["training"]["steps"] == 5
@@ -95,6 +95,15 @@ def test_a_run_leaves_every_figure_of_the_page(places: tuple[Path, Path]) -> Non
     assert {"torch", "commit", "python"} <= set(record["versions"])
     assert record["config"]["optimizer"]["lr"] == row().entry.values[1]
     assert str(places[0]) not in json.dumps(record)
+
+
+def test_at_equal_time_a_run_gets_the_steps_that_it_can_pay(places: tuple[Path, Path], tmp_path: Path) -> None:
+    run = replace(row().tuning(NOWHERE)[0], budget=TimeOf(10), seed=1)
+    record = fit(run, places[0], tmp_path / "run")
+    assert 0 < record["cost"]["relative"] < math.inf
+    assert record["training"]["steps"] == TimeOf(10).steps(record["cost"]["relative"])
+    again = fit(run, places[0], tmp_path / "again", steps=5)
+    assert again["training"]["steps"] == 5
 
 
 def test_floors_stand_beside_the_first_measured_run(places: tuple[Path, Path]) -> None:
@@ -250,7 +259,7 @@ def test_bytes_are_counted_once_a_storage_and_a_checkpoint_lowers_their_peak() -
             h = step if again else layer(h).tanh().exp()
         return h.sum()
 
-    plain, lean = (cost.step_cost(lambda again=again: loss(again=again), layers) for again in (False, True))
+    plain, lean = (cost.step_cost(cost.Step(lambda again=again: loss(again=again), layers)) for again in (False, True))
     field = x.nbytes
     # Every layer keeps its input, the tanh and the exp; the last exp is the next layer's input, and `x` is the first.
     assert plain["saved_bytes"] == 17 * field
@@ -268,10 +277,30 @@ def test_a_network_of_other_width_comes_as_near_in_size_as_whole_widths_allow(tm
     assert min(sizes, key=lambda near: abs(sizes[near] - target)) == width
 
 
-def test_seconds_buy_as_many_steps_as_fit() -> None:
-    assert Seconds(10.0).steps(0.1) == 100
-    assert Seconds(10.0).steps(0.3) == 30
+def test_the_time_of_a_reference_buys_as_many_steps_as_fit() -> None:
+    assert TimeOf(1000).steps(1.0) == 1000
+    assert TimeOf(1000).steps(2.5) == 400
+    assert TimeOf(1000).steps(3.0) == 335
+    assert TimeOf(10).steps(50.0) == 5
     assert Steps(1000).steps(0.3) == 1000
+
+
+def test_two_steps_take_turns_so_that_a_machine_that_slows_down_slows_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, slower, weight = [0.0], [1.0], nn.Parameter(torch.ones(()))
+    monkeypatch.setattr(cost.time, "process_time", lambda: clock[0])
+
+    def step(seconds: float) -> cost.Step:
+        def loss() -> Tensor:
+            slower[0] *= 1.01
+            clock[0] += seconds * slower[0]
+            return 1.0 * weight
+
+        return cost.Step(loss, nn.ParameterList([weight]))
+
+    assert cost.relative_time(step(0.3), step(0.1)) == pytest.approx(3.0, rel=0.1)
+    # One after the other, which is what turns are for.
+    first = step(0.3).seconds(cost.TURN * cost.ROUNDS)
+    assert step(0.1).seconds(cost.TURN * cost.ROUNDS) > 0.5 * first
 
 
 def waves(phases: Tensor, steps: int = 200, points: int = 32, amplitude: float = 1.0) -> Tensor:

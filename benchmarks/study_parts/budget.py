@@ -12,7 +12,7 @@ class Steps:
 
     count: int
 
-    def steps(self, seconds_per_step: float) -> int:
+    def steps(self, relative: float) -> int:
         """Optimiser steps, a multiple of `VALIDATIONS`."""
         return max(1, round(self.count / VALIDATIONS)) * VALIDATIONS
 
@@ -21,17 +21,19 @@ class Steps:
 
 
 @dataclass(frozen=True)
-class Seconds:
-    """Processor seconds of one thread, spent on losses and their gradients; the optimiser and the loop come on top."""
+class TimeOf:
+    """The processor time that so many steps of the Fourier operator, on one step, spend on losses and their gradients;
+    the optimiser and the loop come on top.
+    """
 
-    amount: float
+    count: int
 
-    def steps(self, seconds_per_step: float) -> int:
-        """Optimiser steps that fit, a multiple of `VALIDATIONS`."""
-        return max(1, int(self.amount / seconds_per_step / VALIDATIONS)) * VALIDATIONS
+    def steps(self, relative: float) -> int:
+        """Optimiser steps that fit, a multiple of `VALIDATIONS`, where one takes `relative` times the operator's."""
+        return max(1, round(self.count / relative / VALIDATIONS)) * VALIDATIONS
 
     def __str__(self) -> str:
-        return f"{self.amount:g} processor seconds"
+        return f"the time of {self.count} steps of the Fourier operator"
 
 
-Budget = Steps | Seconds
+Budget = Steps | TimeOf

@@ -85,6 +85,7 @@ COST = (
     Column("parameters", lambda record: at(record, "training", "parameters")),
     Column("steps", lambda record: at(record, "training", "steps")),
     STEP_TIME,
+    Column("FNO's steps a step", lambda record: at(record, "cost", "relative")),
     PEAK,
     Column("saved MiB", lambda record: _scaled(at(record, "cost", "saved_bytes"), 2**-20)),
     Column("training, s", lambda record: at(record, "training", "seconds")),

@@ -2,7 +2,9 @@
 
 import time
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 import torch
@@ -10,8 +12,9 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-# Steps whose time is measured.
+# Steps whose time is measured; and where two take turns, steps of a turn and rounds of both.
 TIMED = 12
+TURN, ROUNDS = 6, 11
 
 
 class LiveBytes(TorchDispatchMode):
@@ -69,26 +72,44 @@ def saved_bytes(loss: Callable[[], Tensor], module: nn.Module) -> int:
     return found
 
 
-def step_cost(loss: Callable[[], Tensor], module: nn.Module, extra: Iterable[nn.Parameter] = ()) -> dict[str, float]:
-    """Peak and saved bytes of a loss and its gradient, and its processor seconds, the mean of several: what a step
-    draws at random may decide how much there is to do.
-    """
+@dataclass(frozen=True)
+class Step:
+    """A loss and its gradient, of a module and of further weights."""
 
-    def step() -> None:
-        module.zero_grad()
-        for parameter in extra:
+    loss: Callable[[], Tensor]
+    module: nn.Module
+    extra: Sequence[nn.Parameter] = ()
+
+    def __call__(self) -> None:
+        self.module.zero_grad()
+        for parameter in self.extra:
             parameter.grad = None
-        loss().backward()
+        self.loss().backward()
 
+    def seconds(self, count: int) -> float:
+        """Processor seconds, the mean of several: what a step draws at random may decide how much there is to do."""
+        start = time.process_time()
+        for _ in range(count):
+            self()
+        return (time.process_time() - start) / count
+
+
+def step_cost(step: Step) -> dict[str, float]:
+    """Peak and saved bytes of a loss and its gradient, and its processor seconds."""
     for _ in range(2):
         step()
-    module.zero_grad()
+    step.module.zero_grad()
     with LiveBytes() as live:
-        loss().backward()
-    start = time.process_time()
-    for _ in range(TIMED):
-        step()
-    seconds = (time.process_time() - start) / TIMED
-    kept = saved_bytes(loss, module)
-    module.zero_grad()
+        step.loss().backward()
+    seconds, kept = step.seconds(TIMED), saved_bytes(step.loss, step.module)
+    step.module.zero_grad()
     return {"peak_bytes": live.peak, "saved_bytes": kept, "seconds_per_step": seconds}
+
+
+def relative_time(step: Step, reference: Step) -> float:
+    """What a step takes over what another takes, the median over rounds in which both take turns: other work on the
+    machine slows both.
+    """
+    for warm in (step, reference):
+        warm.seconds(2)
+    return median(step.seconds(TURN) / reference.seconds(TURN) for _ in range(ROUNDS))

@@ -18,8 +18,8 @@ from rollwave.datasets import Recipe, TrajectoryDataModule, ensure_dataset
 from rollwave.kernels import keep_freed_memory
 from rollwave.training import Draws
 
-from .budget import VALIDATIONS
-from .cost import step_cost
+from .budget import VALIDATIONS, TimeOf
+from .cost import Step, relative_time, step_cost
 from .entries import FNO
 from .program import composed, matched_width, parameters, program, told
 from .runs import COMMON, Run, of_entry
@@ -34,7 +34,9 @@ def fit(run: Run, data: Path, folder: Path, steps: int | None = None) -> dict[st
     overrides = [*run.overrides, f"seed={run.seed}", f"dataset.name={run.system.name}", *fixed_width(run, data)]
     cfg = composed([*overrides, "trainer.max_steps=1"], data, folder)
     cost = training_cost(cfg)
-    steps = steps or run.budget.steps(cost["seconds_per_step"])
+    if isinstance(run.budget, TimeOf):
+        cost["relative"] = relative_time(training_step(cfg), training_step(reference_of(run, data, folder)))
+    steps = steps or run.budget.steps(cost.get("relative", 1.0))
     spaced = [f"trainer.max_steps={steps}", f"+trainer.val_check_interval={steps // VALIDATIONS}"]
     spaced += ["trainer.log_every_n_steps=50", "callbacks.last.every_n_train_steps=0"]
     cfg = composed([*overrides, *spaced], data, folder)
@@ -56,8 +58,7 @@ def fixed_width(run: Run, data: Path) -> list[str]:
     """The overrides that give the network as many parameters as the system's Fourier operator."""
     if not run.widths:
         return []
-    reference = of_entry(FNO, run.system, FNO.values[0], run.seed, run.system.steps)
-    base = composed(reference.overrides, data, data)
+    base = reference_of(run, data, data)
     recipe = Recipe.from_dict(plain(base.dataset))
     channels, dimensions = len(recipe.build_equation().channels), len(recipe.points)
     target = parameters(base, channels, dimensions)
@@ -72,10 +73,22 @@ def plain(node: Any) -> dict[str, Any]:
     return dict(OmegaConf.to_container(node, resolve=True))  # type: ignore[arg-type]
 
 
+def reference_of(run: Run, data: Path, folder: Path) -> Any:
+    """The config of the Fourier operator, trained on one step, on the system of a run."""
+    reference = of_entry(FNO, run.system, FNO.values[0], run.seed, run.system.steps)
+    overrides = (*reference.overrides, f"seed={run.seed}", f"dataset.name={run.system.name}", "trainer.max_steps=1")
+    return composed(overrides, data, folder)
+
+
 def training_cost(cfg: Any) -> dict[str, float]:
-    """Memory and processor time of a training step of a config, on a batch of its data; every step draws anew."""
+    """Memory and processor time of a training step of a config, on a batch of its data."""
     # As in training, where a step's memory stays with the process.
     keep_freed_memory()
+    return step_cost(training_step(cfg))
+
+
+def training_step(cfg: Any) -> Step:
+    """A training step of a config, on a batch of its data; every one draws anew."""
     seed_everything(cfg.seed, workers=True, verbose=False)
     objective, loss = program().build_objective(cfg), instantiate(cfg.loss, _convert_="all")
     data: TrajectoryDataModule = program().open_data(cfg, objective)
@@ -88,7 +101,7 @@ def training_cost(cfg: Any) -> dict[str, float]:
         return total if penalty is None else total + penalty(emulator, z, draws=draws, progress=0.5).mean()
 
     extra = [p for part in (objective, penalty) if isinstance(part, nn.Module) for p in part.parameters()]
-    return step_cost(value, emulator, extra)
+    return Step(value, emulator, extra)
 
 
 def validated(folder: Path) -> dict[str, Any]:

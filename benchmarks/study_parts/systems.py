@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from .budget import Seconds, Steps
+from .budget import Steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +18,7 @@ class System:
         points: stored, on every axis.
         dimensions: space axes.
         width: of the Fourier operator whose parameters the other operators match.
-        steps: the budget of a run where steps are equal.
-        seconds: the budget where processor time is equal.
+        steps: the budget of a run where steps are equal; where time is, that of as many steps of the Fourier operator.
         outside: further test sets, by name: overrides of the recipe on top of `overrides`.
         attractor: whether trajectories stay on one, so that long-time statistics mean something.
         fronts: whether the field has fronts whose shape is measured.
@@ -35,7 +34,6 @@ class System:
     dimensions: int = 1
     width: int = 32
     steps: Steps
-    seconds: Seconds
     outside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     attractor: bool = True
     fronts: bool = False
@@ -87,7 +85,6 @@ KS_L22 = System(
     wavenumber=16,
     points=64,
     steps=Steps(1000),
-    seconds=Seconds(10.0),
 )
 KS_L64 = System(
     name="ks_l64",
@@ -96,7 +93,6 @@ KS_L64 = System(
     wavenumber=32,
     points=128,
     steps=Steps(1000),
-    seconds=Seconds(20.0),
 )
 BURGERS_1E2 = System(
     name="burgers_1e2",
@@ -111,7 +107,6 @@ BURGERS_1E2 = System(
     points=256,
     width=24,
     steps=Steps(800),
-    seconds=Seconds(10.0),
     outside={"rms x 1.5": STRONGER, "k to 10": FINER, "nu = 0.002": (*burgers(0.002, solver_points=8192), *SMALL_TEST)},
     attractor=False,
     fronts=True,
@@ -130,7 +125,6 @@ BURGERS_5E3 = System(
     points=256,
     width=24,
     steps=Steps(800),
-    seconds=Seconds(10.0),
     outside={"rms x 1.5": STRONGER, "k to 10": FINER},
     attractor=False,
     fronts=True,
@@ -152,7 +146,6 @@ KOLMOGOROV = System(
     dimensions=2,
     width=12,
     steps=Steps(1000),
-    seconds=Seconds(30.0),
     extend=400,
 )
 SCHRODINGER = System(
@@ -163,7 +156,6 @@ SCHRODINGER = System(
     points=256,
     width=24,
     steps=Steps(1000),
-    seconds=Seconds(10.0),
     attractor=False,
     extend=200,
     conserve="declared",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from . import entries
-from .budget import Budget, Steps
+from .budget import Budget, Steps, TimeOf
 from .entries import Entry
 from .systems import BURGERS_1E2, BURGERS_5E3, KLEIN_GORDON, KOLMOGOROV, KS_L22, KS_L64, SCHRODINGER, System
 
@@ -41,7 +41,8 @@ class Table:
 
     def budget(self, system: System) -> Budget:
         """What each run may spend."""
-        return system.seconds if self.timed else Steps(self.longer * system.steps.count)
+        count = self.longer * system.steps.count
+        return TimeOf(count) if self.timed else Steps(count)
 
     def entry(self, name: str) -> Entry:
         """The row of that name."""

@@ -6,7 +6,7 @@ from .systems import BURGERS_1E2, BURGERS_5E3, KLEIN_GORDON, KOLMOGOROV, KS_L22,
 FLOORS = {"solver from a start perturbed by 1e-6": "solver", "persistence": "persistence", "climatology": "climatology"}
 
 SYSTEMS = "\n".join(
-    f"| `{system.name}` | {system.words} | {system.steps} or {system.seconds} | {', '.join(system.outside) or '-'} |"
+    f"| `{system.name}` | {system.words} | {system.steps} | {', '.join(system.outside) or '-'} |"
     for system in (KS_L22, KS_L64, BURGERS_1E2, BURGERS_5E3, KOLMOGOROV, SCHRODINGER, KLEIN_GORDON)
 )
 
@@ -33,11 +33,12 @@ rows too. Tables share runs: where one of them wants more seeds of a run, all sh
 
 **What is equal.** Tables 1, 2, 3 and 7: true parameters (every real number that is trained), to what whole widths
 allow, and the largest wavenumber that spectral layers keep; a U-Net's widths are multiples of four, so it has up to a
-quarter more. Tables 3 and 6: processor seconds that losses and gradients take, by a measurement before the run of the
-first seed, whose steps all seeds get. Elsewhere: optimiser steps. The values that tables 3, 6 and 7 use were chosen at
-the steps of the other tables. DyMixOp as published has the layers of its source, not its training: like all others it
-predicts a difference from one frame and is trained on one step, and its gate has one constant, measured on
-Kuramoto-Sivashinsky, everywhere.
+quarter more. Tables 3 and 6: the processor time that losses and gradients take, that of as many steps of the Fourier
+operator as the other tables give it; both take turns before a run, and the median ratio of their times, `FNO's steps a
+step`, is what the run of the first seed pays, and all seeds get its steps. Elsewhere: optimiser steps. The values that
+tables 3, 6 and 7 use were chosen at the steps of the other tables. DyMixOp as published has the layers of its source,
+not its training: like all others it predicts a difference from one frame and is trained on one step, and its gate has
+one constant, measured on Kuramoto-Sivashinsky, everywhere.
 
 **Figures** are `median [least, largest]` over seeds that stayed finite of medians over test rollouts. nRMSE, GMean,
 correlation time and valid prediction time (VPT) are those of `rollwave.evaluation.metrics`; times are in the unit of
