@@ -1,11 +1,12 @@
 """DyMixOp on the flows of its source and by its measure, the relative mean square of ten steps of a rollout.
 
     python benchmarks/own_flows.py ks_medium --seed 0                        half an hour on one thread of a CPU
-    python benchmarks/own_flows.py vector_burgers --seed 0 --trainer gpu     minutes on a card
+    python benchmarks/own_flows.py vector_burgers --seed 0 --trainer gpu     on a card
     python benchmarks/own_flows.py --report                                  writes docs/own_flows.md
 
-A run is `train.py experiment=<its experiment>`, with the overrides after `--set`. With its flow's dataset it measures,
-over all trajectories of the test split, from the tenth frame on,
+A run is `train.py experiment=<its experiment>`, with the overrides after `--set`, and stays in `--folder` if that is
+given, with its report. With its flow's dataset it measures, over all trajectories of the test split, from the tenth
+frame on,
 
     sum |u - u_true|^2 / sum |u_true|^2,
 
@@ -93,15 +94,17 @@ def relative(forecast: Forecast, fields: Tensor) -> dict[str, Any]:
     return {"all": (wrong.sum() / true.sum()).item(), "steps": (wrong / true).tolist()}
 
 
-def measured(name: str, seed: int, trainer: str, extra: Sequence[str]) -> dict[str, Any]:
+def measured(name: str, seed: int, trainer: str, extra: Sequence[str], folder: Path | None = None) -> dict[str, Any]:
     """One run: trained, then rolled out on the test split."""
     flow, data = FLOWS[name], ROOT / "data"
-    given = [f"experiment={flow.experiment}", *flow.overrides, f"trainer={trainer}", f"seed={seed}", "evaluate=false"]
-    with tempfile.TemporaryDirectory() as kept:
-        cfg = composed([*given, *extra], data, Path(kept))
+    given = [f"experiment={flow.experiment}", *flow.overrides, f"trainer={trainer}", f"seed={seed}"]
+    with tempfile.TemporaryDirectory() as passing:
+        run = folder or Path(passing)
+        run.mkdir(parents=True, exist_ok=True)
+        cfg = composed([*given, f"evaluate={str(folder is not None).lower()}", *extra], data, run)
         program().train(cfg)
-        training = json.loads((Path(kept) / "training.json").read_text())
-        emulator = load_emulator(kept)
+        training = json.loads((run / "training.json").read_text())
+        emulator = load_emulator(run)
     device = "cuda" if trainer == "gpu" else "cpu"
     fields, rollout = trajectories(data / cfg.dataset.name), emulator.to(device).eval().rollout
     others = untrained(data / cfg.dataset.name)
@@ -168,11 +171,13 @@ def main() -> None:
     parser.add_argument("flow", nargs="?", choices=tuple(FLOWS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--trainer", choices=("cpu", "gpu"), default="cpu")
+    parser.add_argument("--folder", type=Path, help="where the run stays")
     parser.add_argument("--report", action="store_true", help="write the page alone")
     parser.add_argument("--set", nargs="+", default=[], dest="overrides", help="further overrides of train.py")
     arguments = parser.parse_args()
     if arguments.flow:
-        record = measured(arguments.flow, arguments.seed, arguments.trainer, arguments.overrides)
+        given = (arguments.flow, arguments.seed, arguments.trainer, arguments.overrides, arguments.folder)
+        record = measured(*given)
         RESULTS.mkdir(parents=True, exist_ok=True)
         path = RESULTS / f"{arguments.flow}-s{arguments.seed}.json"
         path.write_text(json.dumps(record, indent=1) + "\n")
