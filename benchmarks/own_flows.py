@@ -58,11 +58,11 @@ FLOWS = {
 HEAD = """# DyMixOp on its own flows
 
 The flows on which DyMixOp's source measures it, solved anew (`docs/datasets.md` says with what differences), and our
-operator trained on them from one frame. Figures are the relative mean square of ten steps of a rollout, from the tenth
-frame on, over all trajectories of the test split, which is measured once: `median [least, largest]` over seeds.
-Learning rates were not tuned; weights are those of the best validation. `source` is the order of magnitude of the
-source's own figure (for vector Burgers that of a reproduction), on its own data, so no claim of a comparison: it says
-where the scale lies.
+operator trained on them from one frame, as the commands below the table say. Figures are the relative mean square of
+ten steps of a rollout, from the tenth frame on, over all trajectories of the test split, which is measured once:
+`median [least, largest]` over seeds. Learning rates were not tuned; weights are those of the best validation. `source`
+is the order of magnitude of the source's own figure (for vector Burgers that of a reproduction), on its own data and
+with networks of other sizes, so no claim of a comparison: it says where the scale lies.
 
 This page is written by `python benchmarks/own_flows.py --report` from `benchmarks/results/own_flows/*.json`.
 """
@@ -96,7 +96,7 @@ def relative(forecast: Forecast, fields: Tensor) -> dict[str, Any]:
 
 def measured(name: str, seed: int, trainer: str, extra: Sequence[str], folder: Path | None = None) -> dict[str, Any]:
     """One run: trained, then rolled out on the test split."""
-    flow, data = FLOWS[name], ROOT / "data"
+    flow, data, began = FLOWS[name], ROOT / "data", commit()
     given = [f"experiment={flow.experiment}", *flow.overrides, f"trainer={trainer}", f"seed={seed}"]
     with tempfile.TemporaryDirectory() as passing:
         run = folder or Path(passing)
@@ -112,7 +112,7 @@ def measured(name: str, seed: int, trainer: str, extra: Sequence[str], folder: P
     figures |= {other: relative(others[other], fields) for other in ("persistence", "climatology")}
     figures["solver"] = relative(others["solver"], fields[:FLOOR])
     card = torch.cuda.get_device_name() if device == "cuda" else "cpu"
-    return {"flow": name, "seed": seed, "commit": commit(), "device": card} | {
+    return {"flow": name, "seed": seed, "commit": began, "device": card} | {
         "overrides": [override for override in extra if "progress" not in override],
         "config": told(cfg),
         "training": training,
