@@ -1,6 +1,6 @@
 """DyMixOp on the flows of its source and by its measure, the relative mean square of ten steps of a rollout.
 
-    python benchmarks/own_flows.py ks_medium --seed 0                        half an hour on one thread of a CPU
+    python benchmarks/own_flows.py ks_medium --seed 0                        twenty minutes on one thread
     python benchmarks/own_flows.py vector_burgers --seed 0 --trainer gpu     on a card
     python benchmarks/own_flows.py --report                                  writes docs/own_flows.md
 
@@ -27,6 +27,7 @@ import torch
 from study_parts.evaluation import untrained
 from study_parts.measure import trajectories
 from study_parts.program import ROOT, composed, program, told
+from study_parts.work import keep
 from torch import Tensor
 
 from rollwave.evaluation import load_emulator
@@ -43,17 +44,15 @@ class Flow:
 
     experiment: str
     words: str
+    target: float
     overrides: tuple[str, ...] = ()
-    target: float | None = None
 
 
 KS = "Kuramoto-Sivashinsky, L = 64 pi, 256 points, steps of 1"
 FLOWS = {
-    "ks_tiny": Flow("ks_dymixop", f"{KS}, tiny", ("operator.width=16", "operator.depth=2"), 5e-3),
-    "ks_medium": Flow("ks_dymixop", f"{KS}, medium", (), 5e-3),
-    "vector_burgers": Flow(
-        "vector_burgers_dymixop", "vector Burgers, nu = 0.005, 64^2 points, steps of 0.025", (), 2.3e-4
-    ),
+    "ks_tiny": Flow("ks_dymixop", f"{KS}, tiny", 5e-3, ("operator.width=16", "operator.depth=2")),
+    "ks_medium": Flow("ks_dymixop", f"{KS}, medium", 5e-3),
+    "vector_burgers": Flow("vector_burgers_dymixop", "vector Burgers, nu = 0.005, 64^2 points, steps of 0.025", 2.3e-4),
 }
 HEAD = """# DyMixOp on its own flows
 
@@ -178,9 +177,8 @@ def main() -> None:
     if arguments.flow:
         given = (arguments.flow, arguments.seed, arguments.trainer, arguments.overrides, arguments.folder)
         record = measured(*given)
-        RESULTS.mkdir(parents=True, exist_ok=True)
         path = RESULTS / f"{arguments.flow}-s{arguments.seed}.json"
-        path.write_text(json.dumps(record, indent=1) + "\n")
+        keep(path, record)
         print(f"{path.relative_to(ROOT)}: {record['relative_mse']['model']['all']:.3g}")
     elif not arguments.report:
         parser.error(f"expected one of {', '.join(FLOWS)}, or --report")
