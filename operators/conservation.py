@@ -1,3 +1,4 @@
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,4 +65,12 @@ class Conserve(nn.Module):
     def _mask(names: Sequence[str], channels: Sequence[str], v: Tensor) -> Float[Tensor, "..."]:
         """One for the channels that are named, zero for the others."""
         named = [float(name in names) for name in channels]
-        return torch.tensor(named, dtype=torch.float64, device=v.device).reshape(-1, *[1] * (v.ndim - 2))
+        return _column(tuple(named), v.device).reshape(-1, *[1] * (v.ndim - 2))
+
+
+@functools.lru_cache(maxsize=64)
+def _column(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Kept where it is needed: a card does not wait for the host in every step."""
+    # Whoever asks first may be validating in inference mode, whose tensors no later training could use.
+    with torch.inference_mode(False):
+        return torch.tensor(values, dtype=torch.float64, device=device)

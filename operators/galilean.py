@@ -58,7 +58,7 @@ class Galilean(nn.Module):
             ages = interval * torch.arange(u.shape[1] - 1, -1, -1, dtype=u.dtype, device=u.device)
             distances = velocity[:, None] * ages[:, None]
             still = shift(still.flatten(0, 1), distances.flatten(0, 1), lengths).unflatten(0, u.shape[:2])
-        times = interval * torch.as_tensor(lead, dtype=u.dtype, device=u.device).reshape(-1, 1)
+        times = interval * (lead.to(u).reshape(-1, 1) if isinstance(lead, Tensor) else lead)
         return shift(step(still), velocity * times, lengths) + mean
 
 

@@ -3,14 +3,17 @@
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
+from host_numbers import FromHost
 from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 import rollwave.solvers
 from rollwave.operators import Emulator
+from rollwave.training import Draws
 
 ROOT = Path(__file__).resolve().parent.parent
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "configs" / "experiment").glob("*.yaml"))
@@ -24,13 +27,19 @@ def composed(program: str, *overrides: str) -> DictConfig:
 
 
 @pytest.fixture(scope="module")
-def train() -> Train:
-    """The function `train` of train.py."""
+def program() -> Any:
+    """train.py."""
     specification = importlib.util.spec_from_file_location("train_program", ROOT / "train.py")
     assert specification
     assert specification.loader
     program = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(program)
+    return program
+
+
+@pytest.fixture(scope="module")
+def train(program: Any) -> Train:
+    """Its function `train`."""
     program_train: Train = program.train
     return program_train
 
@@ -93,6 +102,39 @@ def test_every_choice_trains_for_a_step(
     wanted = composed("train", f"{group}={choice}").operator._target_
     assert emulator.config["network"]["_target_"] == wanted
     assert all(bool(value.isfinite().all()) for value in emulator.state_dict().values())
+
+
+# What makes a training step; all_pairs draws its pairs on the host, and a tied penalty needs another choice.
+STEPPING = [
+    f"{group}={path.stem}"
+    for group in ("objective", "regularizer", "symmetry", "conserve", "augmentation", "loss")
+    for path in sorted((ROOT / "configs" / group).glob("*.yaml"))
+    if path.stem not in ("all_pairs", "jaws_tied")
+]
+
+
+@pytest.mark.parametrize("choice", STEPPING)
+def test_a_training_step_takes_no_number_from_the_host(
+    choice: str, program: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLWAVE_ROOT", str(tmp_path))
+    cfg = composed("train", "dataset=ks_tiny", choice, *BRIEF, f"folder={tmp_path}")
+    objective, loss = program.build_objective(cfg), instantiate(cfg.loss, _convert_="all")
+    data = program.open_data(cfg, objective)
+    emulator, penalty = program.build_emulator(cfg, data), program.build_regularizer(cfg, data, objective)
+    z = emulator.encode(next(iter(data.train_dataloader())))
+
+    def step(number: int) -> None:
+        draws = Draws(0, number)
+        total = objective(emulator, z, loss=loss, draws=draws).mean()
+        if penalty is not None:
+            total = total + penalty(emulator, z, draws=draws, progress=0.5).mean()
+        total.backward()
+
+    step(0)
+    with FromHost() as watched:
+        step(1)
+    assert watched.count == 0
 
 
 @pytest.mark.parametrize("operator", ["unet", "dilated_resnet"])

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from host_numbers import FromHost
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from rollwave.commands import register_resolvers
 from rollwave.operators import FNO, DilatedResNet, NeuralOperatorModel, UNet
@@ -169,18 +169,6 @@ def test_our_operators_compile_to_machine_code(operator: nn.Module) -> None:
     u = fields(operator)
     torch._dynamo.reset()
     torch.testing.assert_close(torch.compile(operator, fullgraph=True)(u), operator(u), rtol=1e-4, atol=1e-5)
-
-
-class FromHost(TorchDispatchMode):
-    """Counts the tensors that are made of Python's numbers, which on a card are copies for which it waits."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.count += func is torch.ops.aten.lift_fresh.default
-        return func(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize("backend", ["dft", "fft"])

@@ -75,7 +75,10 @@ class BandWeighted:
         for n, N in zip(indices, target.shape[2:], strict=True):
             fractions = torch.maximum(fractions, n.abs() / (N / 2))
         band = (fractions * 3).floor().clamp(max=2).long()
-        weight = torch.tensor(self.weights, device=target.device)[band]
+        # No tensor of the three: it would be copied from the host in every step.
+        weight = torch.zeros_like(fractions)
+        for third, value in enumerate(self.weights):
+            weight = weight.masked_fill(band == third, value)
         target = _wide(target)
         return _ratio(_weighted(_wide(prediction) - target, weight), target.square().flatten(1).sum(1))
 
@@ -112,7 +115,7 @@ def _weighted(u: Float[Tensor, "b c *space"], weight: Tensor) -> Float[Tensor, "
     u_hat = torch.fft.rfftn(u, dim=axes, norm="ortho")
     N = u.shape[-1]
     twice = torch.full((u_hat.shape[-1],), 2.0, device=u.device)
-    twice[0] = 1
+    twice.narrow(0, 0, 1).fill_(1)
     if N % 2 == 0:
-        twice[-1] = 1
+        twice.narrow(0, N // 2, 1).fill_(1)
     return ((u_hat.real.square() + u_hat.imag.square()) * (weight * twice)).flatten(1).sum(1)
