@@ -26,8 +26,7 @@ def composed(program: str, *overrides: str) -> DictConfig:
         return compose(program, overrides=list(overrides))
 
 
-@pytest.fixture(scope="module")
-def program() -> Any:
+def loaded() -> Any:
     """train.py."""
     specification = importlib.util.spec_from_file_location("train_program", ROOT / "train.py")
     assert specification
@@ -38,9 +37,15 @@ def program() -> Any:
 
 
 @pytest.fixture(scope="module")
-def train(program: Any) -> Train:
-    """Its function `train`."""
-    program_train: Train = program.train
+def program() -> Any:
+    """train.py."""
+    return loaded()
+
+
+@pytest.fixture(scope="module")
+def train() -> Train:
+    """The function `train` of train.py."""
+    program_train: Train = loaded().train
     return program_train
 
 
