@@ -31,6 +31,7 @@ from study_parts.work import keep
 from torch import Tensor
 
 from rollwave.evaluation import load_emulator
+from rollwave.evaluation.baselines import Forecast
 
 RESULTS = ROOT / "benchmarks" / "results" / "own_flows"
 PAGE = ROOT / "docs" / "own_flows.md"
@@ -70,8 +71,6 @@ COLUMNS = (
     *("flow", "parameters", "training", "seeds", "DyMixOp", "first step", "tenth step"),
     *("persistence", "climatology", "perturbed solver", "source"),
 )
-
-Forecast = Callable[[Tensor, int], Tensor]
 
 
 def squares(forecast: Forecast, fields: Tensor, *, batch: int = 25) -> tuple[Tensor, Tensor]:
