@@ -67,6 +67,7 @@ NOISE = (
     "The 'val_dataloader' does not have many workers",
     "The number of training batches",
     "FSDP2-wrapped module",
+    "Dynamo detected a call to a `functools.lru_cache`-wrapped function",
 )
 
 

@@ -331,9 +331,8 @@ def test_dymixop_with_jaws_trains_the_same_on_two_processes_killed_and_resumed(
 def test_dymixop_with_jaws_in_bfloat16_and_compiled_follows_the_plain_run(
     program: ModuleType, folder: Path, tmp_path: Path, precision: str
 ) -> None:
-    product = "regularizer.probe.product={_target_: rollwave.training.FiniteDifference}"
-    plain = fit(program, folder, tmp_path / "plain", *METHOD, product)
+    plain = fit(program, folder, tmp_path / "plain", *METHOD)
     compiled = ["compile=true"] if precision == "32-true" else [f"trainer.precision={precision}"]
-    other = fit(program, folder, tmp_path / "other", *METHOD, product, *compiled)
+    other = fit(program, folder, tmp_path / "other", *METHOD, *compiled)
     close = 1e-2 if compiled == ["compile=true"] else 5e-2
     assert_close_rows(plain, other, train=close, valid=close)

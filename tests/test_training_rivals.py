@@ -22,6 +22,7 @@ from rollwave.training import (
     TeacherForcing,
     UniformWeight,
     Unrolled,
+    compile_network,
 )
 from rollwave.training.compatibility import recipe_of
 from rollwave.training.jacobian import DoubleBackward, FiniteDifference
@@ -321,9 +322,15 @@ def test_numbers_that_mean_nothing_are_refused(wrong: Callable[[], object], mess
 
 
 @pytest.mark.parametrize("kind", [JacobianMatching, SpectralNorm, Commutativity])
-def test_a_compiled_network_is_refused_where_it_would_be_differentiated_twice(kind: Any) -> None:
-    model = linear(random_matrix())
-    model.network.compile(backend="eager")
+def test_a_compiled_network_has_the_penalties_of_the_network(kind: Any) -> None:
     first = (flow_of_doubling,) if kind is JacobianMatching else ()
-    with pytest.raises(ValueError, match="set compile=false"):
-        penalty(kind(*first), model)
+    found = []
+    for compiled in (False, True):
+        torch.manual_seed(0)
+        model = linear(random_matrix())
+        if compiled:
+            compile_network(model, backend="aot_eager")
+        value = penalty(kind(*first), model).mean()
+        value.backward()
+        found.append((value.detach(), model.network.matrix.grad))
+    torch.testing.assert_close(found[1], found[0])

@@ -44,11 +44,6 @@ class Commutativity:
     def __call__(
         self, emulator: Emulator, z: Float[Tensor, "b t c *space"], *, draws: Draws, progress: float
     ) -> Float[Tensor, " b"]:
-        if emulator.network._compiled_call_impl is not None:
-            raise ValueError(
-                "a commutativity penalty needs derivatives of derivatives, which a compiled network does not have; set "
-                "compile=false"
-            )
         step, state = step_from_last_frame(emulator, z)
         v = draws.rademacher_like(state, stream=PROBE)
         _, forth = self.product(step, state, v)

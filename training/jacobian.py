@@ -4,12 +4,13 @@ A state and its Jacobian's products are `[b, ..]`; samples do not see one anothe
 sample. Nothing here detaches: whoever wants `J` at a fixed state detaches `u`.
 
 All of it computes without autocast: a difference of two states that nearly agree is rounding in bfloat16, and of a
-derivative squared no more than two digits would be left.
+derivative squared no more than two digits would be left. What differentiates twice runs a compiled map uncompiled.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import torch
 from jaxtyping import Float
@@ -21,9 +22,6 @@ Map: TypeAlias = Callable[[Tensor], Tensor]
 
 class JacobianProduct(Protocol):
     """`(f, u, v) -> (f(u), J(u) v)`, both differentiable in the parameters of `f`."""
-
-    # Whether it differentiates twice, which a compiled network does not take.
-    twice: ClassVar[bool]
 
     def __call__(
         self, f: Map, u: Float[Tensor, "b ..."], v: Float[Tensor, "b ..."]
@@ -37,19 +35,16 @@ class ForwardMode:
     Its gradient is reverse over forward mode. An operation without a forward derivative is refused.
     """
 
-    twice: ClassVar[bool] = True
-
     def __call__(self, f: Map, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         check_alike(u, v)
         try:
             # Not `torch.func.jvp`: through an operation without a forward derivative that one gives zeros. A dual
             # number may not share its memory with another.
-            with exact(u), forward_ad.dual_level():
+            with uncompiled(u), forward_ad.dual_level():
                 y, tangent = forward_ad.unpack_dual(f(forward_ad.make_dual(u.contiguous(), v.contiguous())))
         except NotImplementedError as error:
             raise ValueError(
-                f"the map has no forward derivative: {error} Use FiniteDifference(), or DoubleBackward() where the "
-                "map is not compiled"
+                f"the map has no forward derivative: {error} Use DoubleBackward() or FiniteDifference()"
             ) from error
         return y, torch.zeros_like(y) if tangent is None else tangent
 
@@ -62,12 +57,10 @@ class DoubleBackward:
     mode.
     """
 
-    twice: ClassVar[bool] = True
-
     def __call__(self, f: Map, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         check_alike(u, v)
         kept = torch.is_grad_enabled()
-        with torch.enable_grad(), exact(u):
+        with torch.enable_grad(), uncompiled(u):
             u = u if u.requires_grad else u.detach().requires_grad_()
             y = f(u)
             w = torch.zeros_like(y, requires_grad=True)
@@ -88,7 +81,6 @@ class FiniteDifference:
     """
 
     step: float = 1e-3
-    twice: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not self.step > 0:
@@ -114,7 +106,7 @@ def transposed_product(
 ) -> tuple[Float[Tensor, "b ..."], Float[Tensor, "b ..."]]:
     """`(f(u), J(u)^T w)`, exactly, by reverse mode; differentiable where gradients are enabled."""
     kept = torch.is_grad_enabled()
-    with torch.enable_grad(), exact(u):
+    with torch.enable_grad(), uncompiled(u):
         u = u if u.requires_grad else u.detach().requires_grad_()
         y = f(u)
         check_alike(y, w)
@@ -164,7 +156,7 @@ def spectral_norm(
     if iterations < 1:
         raise ValueError(f"a power iteration needs at least 1 iteration, got {iterations}")
     check_alike(u, start)
-    with torch.enable_grad(), exact(u):
+    with torch.enable_grad(), uncompiled(u):
         # One graph for all iterations: the state stays.
         u = u.detach().requires_grad_()
         y = f(u)
@@ -192,6 +184,14 @@ def norms(u: Float[Tensor, "b ..."]) -> Float[Tensor, " b"]:
 def exact(u: Tensor) -> torch.autocast:
     """A context without autocast on the device of `u`."""
     return torch.autocast(u.device.type, enabled=False)
+
+
+@contextmanager
+def uncompiled(u: Tensor) -> Iterator[None]:
+    """`exact`, and whatever is compiled runs as it was written: a compiled graph has no derivative of its derivative,
+    and no forward mode."""
+    with exact(u), torch.compiler.set_stance("force_eager"):
+        yield
 
 
 def check_alike(u: Tensor, v: Tensor) -> None:

@@ -44,7 +44,6 @@ class JacobianProbe:
         self, emulator: Emulator, z: Float[Tensor, "b t c *space"], *, draws: Draws
     ) -> tuple[Float[Tensor, "b h c *space"], Float[Tensor, "b c *space"]]:
         """The state, and the energies there."""
-        check_product(emulator, self.product)
         state = self.state(emulator, z, draws)
         signs = draws.rademacher_like(state, stream=SIGNS)
         return state, row_energies(self.map_of(emulator), state, signs, self.product)
@@ -64,12 +63,3 @@ class JacobianProbe:
         if self.identity == 0:
             return emulator.advance
         return lambda u: emulator.advance(u) - self.identity * u[:, -1]
-
-
-def check_product(emulator: Emulator, product: JacobianProduct) -> None:
-    """Raise a `ValueError` if the network is compiled and the product would differentiate its gradient."""
-    if product.twice and emulator.network._compiled_call_impl is not None:
-        raise ValueError(
-            f"a compiled network has no derivative of its derivative, which {type(product).__name__} and its gradient "
-            "need; set compile=false, or product to rollwave.training.FiniteDifference"
-        )

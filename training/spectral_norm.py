@@ -8,7 +8,6 @@ from rollwave.operators import Emulator
 
 from .draws import Draws
 from .jacobian import ForwardMode, JacobianProduct, Map, transposed_product, unit
-from .jacobian_probe import check_product
 from .last_frame import step_from_last_frame
 from .regularizer import ramp
 
@@ -51,7 +50,6 @@ class SpectralNorm:
     def __call__(
         self, emulator: Emulator, z: Float[Tensor, "b t c *space"], *, draws: Draws, progress: float
     ) -> Float[Tensor, " b"]:
-        check_product(emulator, self.product)
         step, state = step_from_last_frame(emulator, z)
         start = draws.rademacher_like(state, stream=PROBE)
         sigma = self.largest(step, state, start)
