@@ -28,7 +28,7 @@ sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != RO
 import torch  # noqa: E402
 from hydra.utils import instantiate  # noqa: E402
 from lightning import Trainer, seed_everything  # noqa: E402
-from lightning.pytorch.callbacks import Timer  # noqa: E402
+from lightning.pytorch.callbacks import ProgressBar, Timer  # noqa: E402
 from lightning.pytorch.loggers import WandbLogger  # noqa: E402
 from omegaconf import DictConfig, OmegaConf  # noqa: E402
 
@@ -221,6 +221,8 @@ def build_task(cfg: DictConfig, objective: Objective, emulator: Emulator, data: 
 
 def build_trainer(cfg: DictConfig) -> Trainer:
     callbacks = [instantiate(callback) for callback in cfg.callbacks.values()]
+    if not cfg.trainer.enable_progress_bar:
+        callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     loggers = [instantiate(logger) for logger in cfg.logger.values()]
     configured = instantiate(cfg.trainer, _partial_=True, _convert_="all")
     trainer: Trainer = configured(callbacks=callbacks, logger=loggers, default_root_dir=cfg.folder)

@@ -55,7 +55,7 @@ BRIEF = (
     *["dataset.block=1", "dataset.frames=6", "dataset.test_frames=null", "dataset.warmup=0.0"],
     *["dataset.certificate.samples=0", "dataset.certificate.tolerance=null"],
     *["data.batch_size=1", "data.validation_steps=2", "trainer.max_steps=1"],
-    *["~callbacks.progress", "trainer.enable_progress_bar=false", "evaluate=false"],
+    *["trainer.enable_progress_bar=false", "evaluate=false"],
 )
 
 

@@ -34,7 +34,6 @@ SMALL = [
     "trainer.log_every_n_steps=1",
     "trainer.max_epochs=2",
     "trainer.enable_progress_bar=false",
-    "~callbacks.progress",
     "ema_decay=0.9",
     "evaluate=false",
 ]
