@@ -10,6 +10,7 @@ it prints first and last.
 """
 
 import atexit
+import functools
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ import shutil
 import sys
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ from lightning import Trainer, seed_everything  # noqa: E402
 from lightning.pytorch.callbacks import ProgressBar, Timer  # noqa: E402
 from lightning.pytorch.loggers import WandbLogger  # noqa: E402
 from omegaconf import DictConfig, OmegaConf  # noqa: E402
+from torch import Tensor  # noqa: E402
 
 from rollwave.commands import command, register_resolvers  # noqa: E402
 from rollwave.datasets import (  # noqa: E402
@@ -106,8 +109,21 @@ def build_objective(cfg: DictConfig) -> Objective:
     else:
         metadata = open_source(cfg.data.folder).metadata
         shape = len(metadata.channels), metadata.dimensions
-    objective: Objective = instantiate(cfg.objective, **left_open(cfg.objective, *shape), _convert_="all")
+    filled = left_open(cfg.objective, *shape) | flow_of(cfg, cfg.objective)
+    objective: Objective = instantiate(cfg.objective, **filled, _convert_="all")
     return objective
+
+
+def flow_of(cfg: DictConfig, part: DictConfig) -> dict[str, Callable[[Tensor], Tensor]]:
+    """The flow of the dataset, where the config of a part names it and leaves it open. It is looked up when it is first
+    asked for: an objective is built before the dataset.
+    """
+    if "flow" not in part or part.flow is not None:
+        return {}
+    if others := [*cfg.data.others, *(cfg.variants or [])]:
+        raise ValueError(f"the flow of one dataset is not that of the others, {others}; train on one")
+    found = functools.cache(lambda: flow(cfg.data.folder, time_stride=cfg.data.time_stride))
+    return {"flow": lambda u: found()(u)}
 
 
 def own_recipe(cfg: DictConfig) -> Recipe | None:
@@ -129,7 +145,7 @@ def variants(cfg: DictConfig) -> list[str]:
     return [str(folder) for folder in ensure_variants(recipe, values, cfg.paths.data)]
 
 
-def left_open(part: DictConfig, channels: int, dimensions: int) -> dict[str, int]:
+def left_open(part: DictConfig, channels: int, dimensions: int) -> dict[str, Any]:
     """The shape of a frame, where the config of a part names it and leaves it to the data."""
     known = {"channels": channels, "dimensions": dimensions}
     return {key: value for key, value in known.items() if key in part and part[key] is None}
@@ -187,7 +203,8 @@ def build_regularizer(cfg: DictConfig, data: TrajectoryDataModule, objective: Ob
     if cfg.get("regularizer") is None:
         return None
     metadata = data.metadata
-    filled: dict[str, Any] = dict(left_open(cfg.regularizer, len(metadata.channels), metadata.dimensions))
+    filled: dict[str, Any] = left_open(cfg.regularizer, len(metadata.channels), metadata.dimensions)
+    filled |= flow_of(cfg, cfg.regularizer)
     if "tied_to" in cfg.regularizer and cfg.regularizer.tied_to is None:
         if not isinstance(objective, Likelihood):
             raise ValueError(
@@ -195,10 +212,6 @@ def build_regularizer(cfg: DictConfig, data: TrajectoryDataModule, objective: Ob
                 "leave the objective to it, or use regularizer=jaws"
             )
         filled["tied_to"] = objective.head
-    if "flow" in cfg.regularizer and cfg.regularizer.flow is None:
-        if data.others:
-            raise ValueError(f"the flow of one dataset is not that of the others, {list(data.others)}; train on one")
-        filled["flow"] = flow(data.folder, time_stride=data.time_stride)
     regularizer: Regularizer = instantiate(cfg.regularizer, **filled, _convert_="all")
     return regularizer
 

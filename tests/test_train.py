@@ -280,6 +280,15 @@ def test_every_choice_builds_what_it_names(
         assert not isinstance(instantiate(cfg[group], _convert_="all"), dict)
 
 
+@pytest.mark.parametrize("others", ["data.others=[some]", "variants={viscosity: [0.1]}"])
+def test_the_flow_of_one_dataset_is_not_asked_about_others(
+    root: Path, program: ModuleType, others: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLWAVE_ROOT", "none")
+    with pytest.raises(ValueError, match="flow of one dataset is not that of the others"):
+        program.build_objective(configuration(root, "dataset=burgers", "objective=diverted", others, "folder=none"))
+
+
 @pytest.mark.parametrize("logger", ["tensorboard", "wandb"])
 def test_other_loggers_write_beside_the_csv(program: ModuleType, folder: Path, tmp_path: Path, logger: str) -> None:
     pytest.importorskip(logger)

@@ -1,13 +1,16 @@
 """Each objective against its definition, computed with a map that needs no network."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
+from test_datasets_flow import frames
 from torch import Tensor, nn
 
+from rollwave.datasets import flow
 from rollwave.operators import Emulator, EmulatorMetadata, Normalizer
-from rollwave.training import Draws, Noise, OneStep, Pushforward, RelativeL2, Unrolled
+from rollwave.training import Diverted, Draws, Noise, OneStep, Pushforward, RelativeL2, Unrolled
 
 DRAWS = Draws(seed=1, step=2)
 
@@ -25,10 +28,10 @@ class Scale(nn.Module):
         return self.a * z.mean(1, keepdim=True)
 
 
-def scaling(a: float = 0.5, history: int = 1) -> Emulator:
+def scaling(a: float = 0.5, history: int = 1, mean: float = 0.0, std: float = 1.0) -> Emulator:
     one = [1.0]
     metadata = EmulatorMetadata("scaling", ("u",), (8,), (1.0,), 1.0)
-    normalizer = Normalizer([0.0], one, one, [-1.0], one)
+    normalizer = Normalizer([mean], [std], one, [-1.0], one)
     return Emulator(Scale(a), normalizer=normalizer, metadata=metadata, history=history, residual=False)
 
 
@@ -106,6 +109,40 @@ def test_pushforward_compares_with_the_frame_after_the_pushed_ones() -> None:
     assert torch.allclose(Pushforward(4)(scaling(history=2), z, loss=squared, draws=draws), expected)
 
 
+def doubled(u: Tensor) -> Tensor:
+    return 2 * u
+
+
+def test_diverted_compares_each_own_state_with_the_flow_and_differentiates_one_call_of_each() -> None:
+    """With `f(u) = a u` and `Phi(u) = 2 u` from `u = 1`: `mean_k a^{2 (k - 1)} (a - 2)^2`, of which only the last call
+    has a slope, `2 (a - 2)`.
+    """
+    a, z, emulator = 0.7, torch.ones(2, 2, 1, 8), scaling(0.7)
+    value = Diverted(doubled, 3)(emulator, z, loss=squared, draws=DRAWS)
+    sizes = sum(a ** (2 * k) for k in range(3)) / 3
+    assert value.tolist() == pytest.approx([sizes * (a - 2) ** 2] * 2, rel=1e-6)
+    value.mean().backward()
+    assert float(emulator.network.a.grad) == pytest.approx(2 * (a - 2) * sizes, rel=1e-6)
+
+
+def test_diverted_follows_histories_and_keeps_samples_apart() -> None:
+    z, chain = window(3), Diverted(doubled, 2)
+    own = 0.5 * (z[:, 0] + z[:, 1]) / 2
+    terms = squared(own, 2 * z[:, 1]), squared(0.5 * (z[:, 1] + own) / 2, 2 * own)
+    torch.testing.assert_close(chain(scaling(history=2), z, loss=squared, draws=DRAWS), sum(terms) / 2)
+
+
+def test_one_state_of_a_diverted_objective_is_one_step_training(tmp_path: Path) -> None:
+    """The targets are the solver's own frames, stored in float32."""
+    folder, u = frames(tmp_path)
+    emulator = scaling(mean=0.3, std=0.7)
+    ours, theirs = (
+        objective(emulator, emulator.encode(u[:, :2]), loss=squared, draws=DRAWS)
+        for objective in (Diverted(flow(folder), 1), OneStep())
+    )
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=0)
+
+
 def test_noise_has_its_standard_deviation_and_leaves_the_target_alone() -> None:
     """For `f = a` and target 0, `E (a (u + s xi))^2 = a^2 (u^2 + s^2)`."""
     z = torch.zeros(4000, 2, 1, 8)
@@ -118,10 +155,18 @@ def test_noise_has_its_standard_deviation_and_leaves_the_target_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [lambda: Unrolled(0), lambda: Unrolled(3, gradient_steps=0), lambda: Pushforward(0), lambda: Noise(-0.1)]
+    "wrong",
+    [
+        lambda: Unrolled(0),
+        lambda: Unrolled(3, gradient_steps=0),
+        lambda: Pushforward(0),
+        lambda: Noise(-0.1),
+        lambda: Diverted(None, 2),
+        lambda: Diverted(doubled, 0),
+    ],
 )
 def test_numbers_that_mean_nothing_are_refused(wrong) -> None:
-    with pytest.raises(ValueError, match="must"):
+    with pytest.raises(ValueError, match=r"must|needs the flow"):
         wrong()
 
 

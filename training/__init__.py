@@ -6,6 +6,7 @@ from .checkpointing import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint
 from .commutativity import Commutativity
 from .compilation import compile_network
 from .dissipativity import Dissipativity
+from .diverted import Diverted
 from .draws import Draws
 from .ema import ExponentialAverage
 from .finite import NonFiniteLossError
@@ -51,6 +52,7 @@ __all__ = [
     "Commutativity",
     "Constant",
     "Dissipativity",
+    "Diverted",
     "DoubleBackward",
     "Draws",
     "ExponentialAverage",

@@ -1,6 +1,5 @@
 from dataclasses import dataclass, field
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -8,7 +7,7 @@ from rollwave.operators import Emulator
 
 from .draws import Draws
 from .jacobian import ForwardMode, JacobianProduct, Map, row_energies
-from .objective import history_of, shifted
+from .objective import history_of, own_step
 
 # Streams of `Draws`, none of them an objective's.
 SIGNS, STEPS = 11, 12
@@ -53,9 +52,8 @@ class JacobianProbe:
         state = history_of(emulator, z).detach()
         if self.own_steps == 0:
             return state
-        with torch.no_grad():
-            for _ in range(draws.integer(2 * self.own_steps, stream=STEPS) - self.own_steps + 1):
-                state = shifted(state, emulator.advance(state)).to(z.dtype)
+        for _ in range(draws.integer(2 * self.own_steps, stream=STEPS) - self.own_steps + 1):
+            state = own_step(emulator, state)
         return state
 
     def map_of(self, emulator: Emulator) -> Map:

@@ -47,3 +47,12 @@ def shifted(
 ) -> Float[Tensor, "b h c *space"]:
     """The history one step later: its oldest frame dropped, `frame` appended."""
     return torch.cat([history[:, 1:], frame[:, None]], dim=1)
+
+
+@torch.no_grad()
+def own_step(emulator: Emulator, history: Float[Tensor, "b h c *space"]) -> Float[Tensor, "b h c *space"]:
+    """The history after one step of the emulator, without gradient."""
+    kind = history.device.type
+    # Weights that autocast casts here, without gradient, must not be reused by a call that has one.
+    with torch.autocast(kind, enabled=torch.is_autocast_enabled(kind), cache_enabled=False):
+        return shifted(history, emulator.advance(history)).to(history.dtype)

@@ -1,13 +1,12 @@
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from rollwave.operators import Emulator
 
 from .draws import Draws
-from .objective import Loss, history_of, shifted
+from .objective import Loss, history_of, own_step
 
 
 @dataclass(frozen=True)
@@ -40,9 +39,6 @@ class Pushforward:
     ) -> Float[Tensor, " b"]:
         pushed = draws.integer(self.max_steps)
         history = history_of(emulator, z)
-        kind = z.device.type
-        # Weights that autocast casts here, without gradient, must not be reused by the call that has one.
-        with torch.no_grad(), torch.autocast(kind, enabled=torch.is_autocast_enabled(kind), cache_enabled=False):
-            for _ in range(pushed):
-                history = shifted(history, emulator.advance(history))
+        for _ in range(pushed):
+            history = own_step(emulator, history)
         return loss(emulator.advance(history), z[:, emulator.history + pushed])

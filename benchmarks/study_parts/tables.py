@@ -67,6 +67,7 @@ METHODS = (
     entries.UNROLL_5,
     entries.UNROLL_10,
     entries.CHECKPOINTED,
+    entries.DIVERTED,
     entries.tuned(
         "teacher forcing",
         "objective=teacher_forcing",
