@@ -12,7 +12,7 @@ quickstart: $(VENV)/.core
 	$(BIN)/python train.py experiment=$(if $(SHORT),quickstart_short,quickstart) $(ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/pytest -m "not slow" $(ARGS)
+	$(BIN)/pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 # The tests that take minutes.
 slow: $(VENV)/.dev
