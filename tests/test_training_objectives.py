@@ -113,16 +113,18 @@ def doubled(u: Tensor) -> Tensor:
     return 2 * u
 
 
-def test_diverted_compares_each_own_state_with_the_flow_and_differentiates_one_call_of_each() -> None:
-    """With `f(u) = a u` and `Phi(u) = 2 u` from `u = 1`: `mean_k a^{2 (k - 1)} (a - 2)^2`, of which only the last call
-    has a slope, `2 (a - 2)`.
+@pytest.mark.parametrize("gradient", [False, True])
+def test_diverted_compares_each_own_state_with_the_flow(gradient: bool) -> None:
+    """With `f(u) = a u` and `Phi(u) = 2 u` from `u = 1` it is `S (a - 2)^2`, `S = (1 + a^2 + a^4) / 3`; without a
+    gradient of the states `S` counts as a constant.
     """
-    a, z, emulator = 0.7, torch.ones(2, 2, 1, 8), scaling(0.7)
-    value = Diverted(doubled, 3)(emulator, z, loss=squared, draws=DRAWS)
-    sizes = sum(a ** (2 * k) for k in range(3)) / 3
+    a, emulator = 0.7, scaling(0.7)
+    value = Diverted(doubled, 3, gradient)(emulator, torch.ones(2, 2, 1, 8), loss=squared, draws=DRAWS)
+    sizes, slope = (1 + a**2 + a**4) / 3, (2 * a + 4 * a**3) / 3
     assert value.tolist() == pytest.approx([sizes * (a - 2) ** 2] * 2, rel=1e-6)
     value.mean().backward()
-    assert float(emulator.network.a.grad) == pytest.approx(2 * (a - 2) * sizes, rel=1e-6)
+    expected = 2 * (a - 2) * sizes + gradient * slope * (a - 2) ** 2
+    assert float(emulator.network.a.grad) == pytest.approx(expected, rel=1e-6)
 
 
 def test_diverted_follows_histories_and_keeps_samples_apart() -> None:

@@ -8,7 +8,7 @@ from rollwave.operators import Emulator
 
 from .draws import Draws
 from .jacobian import Map
-from .objective import Loss, history_of, own_step
+from .objective import Loss, history_of, shifted
 
 
 @dataclass(frozen=True)
@@ -17,22 +17,24 @@ class Diverted:
     the data: the emulator follows its own states, and from each of them the solver says what comes next.
 
     Every term is an error of one step, at states where rollouts lead; a target never lies where chaos alone has taken
-    the truth away from the emulator, as those of a long unroll do. Neither states nor targets have a gradient. `K = 1`
-    is `OneStep`, but for what the solver carries beyond the stored grid. It takes the memory of a batch `K` times as
-    large, and besides its time that of `K - 1` calls of `f` without gradient and of `K` steps of the solver in float64.
+    the truth away from the emulator, as those of a long unroll do. `K = 1` is `OneStep`, but for what the solver
+    carries beyond the stored grid. The solver runs in float64, `K` steps of it for a step of the training.
 
     Attributes:
         flow: `Phi`, physical units in and out; see `rollwave.datasets.flow`.
         steps: K.
+        gradient: whether states and targets have a gradient, through all calls of `f` and through the solver. Without
+            one every term trains the last call alone.
 
     Reference:
-        Koehler, Niedermayr, Westermann & Thuerey (2024), arXiv:2411.00180, the diverted chain, there with gradients
-        through states and solver; without them it is Ross, Gordon & Bagnell (2011), arXiv:1011.0686.
+        Koehler, Niedermayr, Westermann & Thuerey (2024), arXiv:2411.00180, the diverted chain; without gradients it is
+        what Ross, Gordon & Bagnell (2011), arXiv:1011.0686, do with an expert who labels the learner's own states.
     """
 
     # No field, and so no part of what a checkpoint says of this object: fields there are plain data.
     flow: InitVar[Map | None]
     steps: int
+    gradient: bool = False
 
     def __post_init__(self, flow: Map | None) -> None:
         if not callable(flow):
@@ -51,15 +53,16 @@ class Diverted:
     def __call__(
         self, emulator: Emulator, z: Float[Tensor, "b t c *space"], *, loss: Loss, draws: Draws
     ) -> Float[Tensor, " b"]:
-        histories = [history_of(emulator, z)]
-        for _ in range(self.steps - 1):
-            histories.append(own_step(emulator, histories[-1]))
-        # The states of a sample lie next to each other, as parameters of samples expect it.
-        given = torch.stack(histories, dim=1).flatten(0, 1)
-        return loss(emulator.advance(given), self.target(emulator, given[:, -1])).reshape(len(z), -1).mean(1)
+        history, states, frames = history_of(emulator, z), [], []
+        for _ in range(self.steps):
+            states.append(history[:, -1])
+            frames.append(emulator.advance(history))
+            history = shifted(history, frames[-1] if self.gradient else frames[-1].detach())
+        # One call of the solver for all states: they are small.
+        targets = self.next_of(emulator, torch.cat(states)).chunk(self.steps)
+        return torch.stack([loss(frame, target) for frame, target in zip(frames, targets, strict=True)]).mean(0)
 
-    @torch.no_grad()
-    def target(self, emulator: Emulator, z: Float[Tensor, "b c *space"]) -> Float[Tensor, "b c *space"]:
+    def next_of(self, emulator: Emulator, z: Float[Tensor, "b c *space"]) -> Float[Tensor, "b c *space"]:
         """`Phi` of normalised states, computed in float64."""
         flow: Map = vars(self)["_true"]
         return emulator.encode(flow(emulator.decode(z.double()))).to(z)
