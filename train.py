@@ -115,14 +115,20 @@ def build_objective(cfg: DictConfig) -> Objective:
 
 
 def flow_of(cfg: DictConfig, part: DictConfig) -> dict[str, Callable[[Tensor], Tensor]]:
-    """The flow of the dataset, where the config of a part names it and leaves it open. It is looked up when it is first
-    asked for: an objective is built before the dataset.
+    """The flow of the dataset, where the config of a part names it and leaves it open. That of a recipe is looked up
+    when it is first asked for: an objective is built before the dataset.
     """
     if "flow" not in part or part.flow is not None:
         return {}
-    if others := [*cfg.data.others, *(cfg.variants or [])]:
-        raise ValueError(f"the flow of one dataset is not that of the others, {others}; train on one")
+    if cfg.data.others or cfg.variants:
+        raise ValueError(
+            f"the flow of one dataset is not that of others, got data.others={cfg.data.others} and "
+            f"variants={cfg.variants}; train on one"
+        )
     found = functools.cache(lambda: flow(cfg.data.folder, time_stride=cfg.data.time_stride))
+    if own_recipe(cfg) is None:
+        # These data are there, and may have no recipe.
+        found()
     return {"flow": lambda u: found()(u)}
 
 

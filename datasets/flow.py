@@ -1,5 +1,6 @@
 """The step map of the truth, for those who want to ask it something else than the stored frames."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rollwave.solvers import Grid, simulate
+from rollwave.solvers import Grid, SimulationError, simulate
 
 from .blocks import subsample
 from .files import DatasetError
@@ -21,7 +22,8 @@ def flow(folder: str | Path, *, time_stride: int = 1) -> Callable[[Tensor], Tens
     The map takes and gives `[b, c, *space]` in physical units on the stored grid, in the precision of what it is
     given; inside it is the recipe's equation, grid, scheme and step in float64. Differentiable in `u`. Where the data
     keeps every `space_stride`-th point of the solver's grid, the frame is interpolated back by its Fourier series, so
-    what the solver carried beyond the stored grid's Nyquist wavenumber starts from zero.
+    what the solver carried beyond the stored grid's Nyquist wavenumber starts from zero. A batch from which the solver
+    cannot go on gives NaN, for whoever trains on it to find as any other value that is not finite.
 
     Args:
         folder: of a dataset that `generate.py` finished.
@@ -47,7 +49,10 @@ def flow(folder: str | Path, *, time_stride: int = 1) -> Callable[[Tensor], Tens
             expected = ("batch", len(equation.channels), *stored.points)
             raise ValueError(f"the flow of {recipe.name} takes {expected}, got {tuple(u.shape)}")
         start = stored.interpolate(u.to(torch.float64), grid.points)
-        frames = simulate(equation, grid, start, interval=interval, frames=1, stepper=stepper, dt=recipe.dt)
+        try:
+            frames = simulate(equation, grid, start, interval=interval, frames=1, stepper=stepper, dt=recipe.dt)
+        except SimulationError:
+            return torch.full_like(u, math.nan)
         return subsample(frames[:, 1], recipe.space_stride, grid.ndim).to(u.dtype)
 
     return step

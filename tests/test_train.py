@@ -18,9 +18,11 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
+from test_datasets_flow import frames
 from test_training_resume import assert_same_bits
 from training_helpers import write_waves
 
+from rollwave.datasets import DatasetError
 from rollwave.operators import Emulator
 from rollwave.training import Objective
 
@@ -280,12 +282,30 @@ def test_every_choice_builds_what_it_names(
         assert not isinstance(instantiate(cfg[group], _convert_="all"), dict)
 
 
+def test_the_flow_of_a_run_takes_its_time_stride(root: Path, program: ModuleType, tmp_path: Path) -> None:
+    folder, u = frames(tmp_path)
+    cfg = configuration(
+        root, f"data.folder={folder}", "data.time_stride=2", "objective=diverted", "paths.data=none", "folder=none"
+    )
+    step = program.flow_of(cfg, cfg.objective)["flow"]
+    torch.testing.assert_close(step(u[:, 0]), u[:, 2], rtol=1e-5, atol=1e-5)
+
+
+def test_data_without_a_recipe_are_refused_a_flow_before_the_training(
+    root: Path, program: ModuleType, folder: Path
+) -> None:
+    with pytest.raises(DatasetError, match="holds no recipe"):
+        program.build_objective(
+            configuration(root, f"data.folder={folder}", "objective=diverted", "paths.data=none", "folder=none")
+        )
+
+
 @pytest.mark.parametrize("others", ["data.others=[some]", "variants={viscosity: [0.1]}"])
 def test_the_flow_of_one_dataset_is_not_asked_about_others(
     root: Path, program: ModuleType, others: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ROLLWAVE_ROOT", "none")
-    with pytest.raises(ValueError, match="flow of one dataset is not that of the others"):
+    with pytest.raises(ValueError, match="flow of one dataset is not that of others"):
         program.build_objective(configuration(root, "dataset=burgers", "objective=diverted", others, "folder=none"))
 
 

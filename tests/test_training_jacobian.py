@@ -178,7 +178,7 @@ def test_an_operation_without_forward_mode_is_refused_and_ways_around_it_work(
     f: Callable[[Tensor], Tensor],
 ) -> None:
     u, v = torch.randn(2, 1, N, dtype=torch.float64)
-    with pytest.raises(ValueError, match=r"FiniteDifference\(\).*DoubleBackward\(\)"):
+    with pytest.raises(ValueError, match=r"DoubleBackward\(\) or FiniteDifference\(\)"):
         ForwardMode()(f, u.requires_grad_(), v)
     for how in WAYS[1:]:
         assert torch.allclose(how(f, u, v)[1], 2 * u * v, rtol=1e-4)

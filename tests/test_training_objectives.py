@@ -134,6 +134,12 @@ def test_diverted_follows_histories_and_keeps_samples_apart() -> None:
     torch.testing.assert_close(chain(scaling(history=2), z, loss=squared, draws=DRAWS), sum(terms) / 2)
 
 
+def test_a_state_that_the_solver_cannot_start_from_makes_the_objective_nan(tmp_path: Path) -> None:
+    folder, u = frames(tmp_path)
+    value = Diverted(flow(folder), 2)(scaling(1e300), u[:, :2], loss=squared, draws=DRAWS)
+    assert value.isnan().all()
+
+
 def test_one_state_of_a_diverted_objective_is_one_step_training(tmp_path: Path) -> None:
     """The targets are the solver's own frames, stored in float32."""
     folder, u = frames(tmp_path)

@@ -18,7 +18,8 @@ class Diverted:
 
     Every term is an error of one step, at states where rollouts lead; a target never lies where chaos alone has taken
     the truth away from the emulator, as those of a long unroll do. `K = 1` is `OneStep`, but for what the solver
-    carries beyond the stored grid. The solver runs in float64, `K` steps of it for a step of the training.
+    carries beyond the stored grid. It takes `K` calls of `Phi`, in float64, and the memory of `K` calls of `f`; with
+    gradients also that of every step of the solver. Where the solver cannot go on from a state, the value is NaN.
 
     Attributes:
         flow: `Phi`, physical units in and out; see `rollwave.datasets.flow`.

@@ -4,7 +4,7 @@ A state and its Jacobian's products are `[b, ..]`; samples do not see one anothe
 sample. Nothing here detaches: whoever wants `J` at a fixed state detaches `u`.
 
 All of it computes without autocast: a difference of two states that nearly agree is rounding in bfloat16, and of a
-derivative squared no more than two digits would be left. What differentiates twice runs a compiled map uncompiled.
+derivative squared no more than two digits would be left. Exact products run a compiled map as it is written.
 """
 
 from collections.abc import Callable, Iterator
@@ -188,8 +188,9 @@ def exact(u: Tensor) -> torch.autocast:
 
 @contextmanager
 def uncompiled(u: Tensor) -> Iterator[None]:
-    """`exact`, and whatever is compiled runs as it was written: a compiled graph has no derivative of its derivative,
-    and no forward mode."""
+    """`exact`, and whatever is compiled runs as it is written: a compiled graph has no derivative of its derivative
+    and no forward mode.
+    """
     with exact(u), torch.compiler.set_stance("force_eager"):
         yield
 

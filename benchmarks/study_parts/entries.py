@@ -187,7 +187,7 @@ CHECKPOINTED = replace(
     seeds=1,
 )  # fmt: skip
 # From 2: one state is one-step training.
-DIVERTED = tuned("diverted chain", "objective=diverted", parameter="objective.steps", values=(2, 4, 8))
+DIVERTED = tuned("diverted chain without gradient", "objective=diverted", parameter="objective.steps", values=(2, 4, 8))
 JAWS_1 = penalised("JAWS", "jaws")
 JAWS_2 = penalised("JAWS, unroll K = 2", "jaws", "objective=unrolled", "objective.steps=2", base=UNROLL_2)
 UNIFORM = penalised("uniform Jacobian penalty", "jacobian")

@@ -19,8 +19,8 @@ this size and claims nothing beyond. No figure here reproduces a published table
 |---|---|---|---|
 {SYSTEMS}
 
-Operators of equal size are compared on all of them but `burgers_5e3`, which JAWS' controls have beside `burgers_1e2`
-and `ks_l22`; the recipes of table 9 on one flow of each equation; everything else on `ks_l22` and `burgers_1e2`.
+Table 2 compares operators on all of them but `burgers_5e3`, which JAWS' controls have beside `burgers_1e2` and
+`ks_l22`; table 9 has one flow of each equation; all other tables have `ks_l22` and `burgers_1e2`.
 
 **Protocol.** A run is `train.py` with overrides, in a process of its own: AdamW, warm-up and cosine, relative L2 loss,
 averaged weights, residual form. Every row has one number to tune and three values to try, each once, with seed 0; the
