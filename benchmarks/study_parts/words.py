@@ -80,8 +80,8 @@ Of the flows that are measured so far, at this size; each sentence can be checke
   wavenumbers and equally many steps, in one step, in ten and over rollouts; a dilated ResNet of that size errs less
   still over rollouts. On Kuramoto-Sivashinsky, L = 22, the medians of its errors after one step and ten are smaller
   too, but not beyond the spread; after five times the steps its error of one step is, and those after ten steps are
-  smaller for every seed. It takes more memory and time a step. A U-Net is worse there in one step; LocalNO, U-NO and
-  the dilated ResNet have too few seeds there.
+  smaller for every seed. It takes more memory and time a step. Worse there are a U-Net and U-NO in one step, a dilated
+  ResNet in one, in ten and over rollouts; LocalNO is not told apart, and all its seeds have free runs that grow.
 - **At equal training time no operator errs less than the Fourier operator** (table 3, Kuramoto-Sivashinsky). A step of
   DyMixOp takes twice its time; with half its steps DyMixOp errs more in one step beyond the spread and is not told
   apart elsewhere. As published, where a step takes a fifth more, it is not told apart at all. A U-Net, a dilated
