@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from .configurable import configurable
+from .constants import constant
 
 
 @configurable
@@ -68,7 +69,7 @@ class Conditions(nn.Module):
         if self.lead > 1:
             if isinstance(lead, int) and not 1 <= lead <= self.lead:
                 raise ValueError(f"lead must be in 1 .. {self.lead}, got {lead}")
-            leads = torch.as_tensor(lead, dtype=x.dtype, device=x.device).expand(len(x))
+            leads = x.new_full((len(x),), lead) if isinstance(lead, int) else lead.to(x)
             values.append(leads.log()[:, None] / math.log(self.lead))
         row = torch.cat(values, dim=1)
         return row.reshape(*row.shape, *[1] * (x.ndim - 2)).expand(*row.shape, *x.shape[2:])
@@ -80,6 +81,6 @@ class Conditions(nn.Module):
                 f"{len(x)} samples need the parameters {list(self.ranges)}, one for all or one for each, got {got}; "
                 "give them as rollout(..., parameters={...})"
             )
-        low, high = torch.tensor(list(self.ranges.values()), dtype=torch.float64, device=x.device).unbind(1)
+        low, high = constant(tuple(self.ranges.values()), torch.float64, x.device).unbind(1)
         scaled = 2 * (given.to(low) / low).log() / (high / low).log() - 1
         return scaled.to(x.dtype).repeat_interleave(len(x) // len(given), dim=0)

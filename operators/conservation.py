@@ -1,4 +1,3 @@
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from .configurable import configurable
+from .constants import constant
 
 
 @configurable
@@ -65,12 +65,4 @@ class Conserve(nn.Module):
     def _mask(names: Sequence[str], channels: Sequence[str], v: Tensor) -> Float[Tensor, "..."]:
         """One for the channels that are named, zero for the others."""
         named = [float(name in names) for name in channels]
-        return _column(tuple(named), v.device).reshape(-1, *[1] * (v.ndim - 2))
-
-
-@functools.lru_cache(maxsize=64)
-def _column(values: tuple[float, ...], device: torch.device) -> Tensor:
-    """Kept where it is needed: a card does not wait for the host in every step."""
-    # Whoever asks first may be validating in inference mode, whose tensors no later training could use.
-    with torch.inference_mode(False):
-        return torch.tensor(values, dtype=torch.float64, device=device)
+        return constant(tuple(named), torch.float64, v.device).reshape(-1, *[1] * (v.ndim - 2))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import test_configs
 import torch
+from host_numbers import FromHost
 from lightning import Trainer
 from torch import Tensor, nn
 from training_helpers import small_task
@@ -282,3 +283,13 @@ def test_the_command_line_refuses_structure_that_the_equation_lacks(
     for choice in ("symmetry=galilean", "conserve=declared"):
         with pytest.raises(ValueError, match=rf"set {choice.partition('=')[0]}=null"):
             test_configs.one_step(train, tmp_path, "dataset=klein_gordon", choice)
+
+
+def test_conditions_take_no_number_from_the_host() -> None:
+    conditions, x = Conditions(parameters={"viscosity": (0.01, 0.1)}, lead=3), torch.randn(4, 1, 8)
+    given = conditions.table({"viscosity": 0.02})
+    expected = conditions(x, given, 2)
+    with FromHost() as watched:
+        again = conditions(x, given, 2)
+    assert watched.count == 0
+    assert torch.equal(again, expected)
