@@ -9,6 +9,7 @@ from rollwave.operators import Emulator
 from .draws import Draws
 from .jacobian import Map
 from .objective import Loss, history_of, shifted
+from .true_flow import check_flow, normalised
 
 
 @dataclass(frozen=True)
@@ -32,17 +33,12 @@ class Diverted:
         what Ross, Gordon & Bagnell (2011), arXiv:1011.0686, do with an expert who labels the learner's own states.
     """
 
-    # No field, and so no part of what a checkpoint says of this object: fields there are plain data.
     flow: InitVar[Map | None]
     steps: int
     gradient: bool = False
 
     def __post_init__(self, flow: Map | None) -> None:
-        if not callable(flow):
-            raise ValueError(
-                f"a diverted objective needs the flow of its data, got {flow!r}; leave flow: null to train.py, or give "
-                "rollwave.datasets.flow(folder)"
-            )
+        check_flow("a diverted objective", flow)
         if self.steps < 1:
             raise ValueError(f"steps of a diverted objective must be at least 1, got {self.steps}")
         object.__setattr__(self, "_true", flow)
@@ -60,10 +56,5 @@ class Diverted:
             frames.append(emulator.advance(history))
             history = shifted(history, frames[-1] if self.gradient else frames[-1].detach())
         # One call of the solver for all states: they are small.
-        targets = self.next_of(emulator, torch.cat(states)).chunk(self.steps)
+        targets = normalised(vars(self)["_true"], emulator, torch.cat(states)).to(z).chunk(self.steps)
         return torch.stack([loss(frame, target) for frame, target in zip(frames, targets, strict=True)]).mean(0)
-
-    def next_of(self, emulator: Emulator, z: Float[Tensor, "b c *space"]) -> Float[Tensor, "b c *space"]:
-        """`Phi` of normalised states, computed in float64."""
-        flow: Map = vars(self)["_true"]
-        return emulator.encode(flow(emulator.decode(z.double()))).to(z)

@@ -10,6 +10,7 @@ from .draws import Draws
 from .jacobian import ForwardMode, JacobianProduct, Map, norms, unit
 from .last_frame import step_from_last_frame
 from .regularizer import ramp
+from .true_flow import check_flow, normalised
 
 # Apart from the streams of the objectives, which count from 0.
 DIRECTION = 22
@@ -38,17 +39,12 @@ class JacobianMatching:
         Park, Yang & Chandramoorthy (2024), arXiv:2411.06311.
     """
 
-    # No field, and so no part of what a checkpoint says of this object: fields there are plain data.
     flow: InitVar[Map | None]
     weight: float = 0.1
     product: JacobianProduct = field(default_factory=ForwardMode)
 
     def __post_init__(self, flow: Map | None) -> None:
-        if not callable(flow):
-            raise ValueError(
-                f"Jacobian matching needs the flow of its data, got {flow!r}; leave flow: null to train.py, or give "
-                "rollwave.datasets.flow(folder)"
-            )
+        check_flow("Jacobian matching", flow)
         if self.weight < 0:
             raise ValueError(f"weight of Jacobian matching must not be negative, got {self.weight}")
         object.__setattr__(self, "_true", flow)
@@ -68,9 +64,8 @@ class JacobianMatching:
         self, emulator: Emulator, state: Float[Tensor, "b c *space"], v: Float[Tensor, "b c *space"]
     ) -> Float[Tensor, "b c *space"]:
         """`J_Phi v` of normalised states, in float64: `(Phi(z + h v) - Phi(z - h v)) / (2 h)`."""
-        flow: Map = vars(self)["_true"]
         state, v = state.double(), v.double()
         h = (STEP * norms(state) / norms(v)).reshape(-1, *[1] * (v.ndim - 1))
         both = torch.cat([state + h * v, state - h * v])
-        above, below = emulator.encode(flow(emulator.decode(both))).chunk(2)
+        above, below = normalised(vars(self)["_true"], emulator, both).chunk(2)
         return (above - below) / (2 * h)
