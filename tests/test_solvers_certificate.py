@@ -105,6 +105,7 @@ def test_what_is_conserved_has_the_budget_zero():
     assert found.budget_error["mass"] < 1e-12 < 1e-7 < found.budget_error["energy"]
 
 
+@pytest.mark.slow
 def test_chaos_is_certified_for_longer_with_smaller_steps():
     equation = KuramotoSivashinsky()
     u0 = simulate(equation, FLAME, equation.initial_condition(FLAME, batch=2), interval=100.0, frames=1, dt=0.1)[:, -1]

@@ -161,6 +161,7 @@ def centre(u, grid, near, reach=14.0):
     return ((x * weight).sum() / weight.sum()).item()
 
 
+@pytest.mark.slow
 def test_solitons_pass_through_each_other_with_the_exact_shift():
     grid, equation, time = Grid((1024,), (120.0,)), NonlinearSchrodinger(), 25.0
     (a, b), (m, n), (p, q) = (1.0, 1.2), (19, -19), (30.0, 90.0)
