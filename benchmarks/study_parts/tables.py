@@ -205,7 +205,7 @@ TABLES = (
         recipes={
             "best_burgers": (BURGERS_1E2, entries.MATCHED_STRUCTURE.name),
             "best_klein_gordon": (KLEIN_GORDON, entries.MATCHED_WITHOUT_STENCILS.name),
-            "best_ks": (KS_L22, entries.MATCHED_STRUCTURE.name),
+            "best_ks": (KS_L22, entries.MATCHED_WITHOUT_STENCILS.name),
             "best_navier_stokes": (KOLMOGOROV, entries.STRUCTURED.name),
             "best_nonlinear_schrodinger": (SCHRODINGER, entries.MATCHED_STRUCTURE.name),
         },
