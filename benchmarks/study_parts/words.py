@@ -59,7 +59,7 @@ JAWS' `alpha exp(-s)` in the mean over space and validation states; `s with` are
 over space, with the row energies of the solver's own Jacobian and with the compression. `peak MiB` is the largest sum
 of tensors that operations made and that lived at one time in a loss and its gradient, `saved MiB` what the loss keeps
 for its gradient, each storage once. Seconds are those of machines that did other work beside and were not equally fast:
-they compare to a factor of two, no better.
+they compare to a factor of three, no better.
 
 **Verdicts** follow a rule: a row is better or worse than the base where the median over seeds of the log ratio is
 larger than the spread (largest less least) of that ratio over seeds, with three seeds or more. They are told as
