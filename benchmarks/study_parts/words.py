@@ -133,12 +133,12 @@ Of the flows that are measured so far, at this size; each sentence can be checke
   the spectrum nearest the truth's, too. A Fourier operator gains in rollouts and spectrum there, not in one step or
   ten. It needs a solver, and several times the time of a step: on Kuramoto-Sivashinsky the plain training of five
   times the steps, which takes as long, errs less still (table 7).
-- **At equal training time plain one-step training errs least** (table 6, Kuramoto-Sivashinsky). What takes a
-  multiple of a step mostly loses more by the steps that it cannot pay than it gains: two unrolled steps, JAWS, uniform
+- **At equal training time plain one-step training errs least** (table 6, Kuramoto-Sivashinsky). What takes a multiple
+  of a step mostly loses more by the steps that it cannot pay than it gains: two unrolled steps, JAWS, uniform
   penalties and Jacobian matching err more after one step, ten and over rollouts, beyond the spread, and ten unrolled
   steps far more. JAWS on two steps errs less than ten steps do. The spectrum of free runs is nearer the truth's with
-  input noise, pushforward, dissipativity, JAWS and Jacobian matching. At this budget no network is trained out: with a
-  larger one the order may change.
+  input noise, pushforward, unrolling without gradient, the diverted chain, JAWS and Jacobian matching. At this budget
+  no network is trained out: with a larger one the order may change.
 - **Structure** (table 9). Exact invariants and windows moved by the symmetries, on two steps, bring the error of
   rollouts on Burgers to less than half and that of one step and ten on Schroedinger waves to a third, where they also
   keep every free run bounded; on Kuramoto-Sivashinsky they are not told apart from two steps alone, and JAWS on top of
