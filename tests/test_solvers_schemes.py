@@ -151,6 +151,7 @@ LONG = [
 @pytest.mark.parametrize(
     ("case", "between"),
     [(case, 25) for case in range(len(LONG))]
+    + [pytest.param(case, 100, marks=pytest.mark.slow) for case in (0, 1, 3)]
     + [pytest.param(case, 1000, marks=pytest.mark.slow) for case in range(len(LONG))],
 )
 def test_the_error_of_the_energy_does_not_grow_with_time(case, between):
