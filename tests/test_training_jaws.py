@@ -18,6 +18,7 @@ from rollwave.datasets import TrajectoryDataModule
 from rollwave.operators import Emulator, EmulatorMetadata, Normalizer
 from rollwave.training import (
     JAWS,
+    Averaged,
     DoubleBackward,
     Draws,
     FiniteDifference,
@@ -35,7 +36,7 @@ from rollwave.training import (
 )
 from rollwave.training.compatibility import recipe_of
 from rollwave.training.jacobian import JacobianProduct
-from rollwave.training.tolerances import ToleranceHead, slopes
+from rollwave.training.tolerances import Placement, ToleranceHead, slopes
 
 __all__ = ["folder", "program"]
 
@@ -265,25 +266,39 @@ def test_the_weight_rises_after_a_twentieth_of_the_training(kind: Any) -> None:
     assert kind(1.0)(emulator, z, draws=draws(), progress=1.0).mean().item() == pytest.approx(full / 2, rel=1e-5)
 
 
-def test_permuted_weights_are_the_same_weights_and_teach_the_head_the_same() -> None:
-    emulator, z = bent(), window()
-    jaws = JAWS(1, 1, weight=1.0, probe=AT_DATA)
-    jaws(emulator, z, draws=draws(), progress=1.0)
-    nn.init.normal_(jaws.head.layers[4].weight)
-    weights = torch.exp(-jaws.head(z[:, 0]))
+def test_permuted_weights_are_the_same_weights() -> None:
+    weights = torch.rand(3, 1, POINTS)
     moved = Permuted()(weights, draws())
     assert torch.equal(moved.sort(-1).values, weights.sort(-1).values)
     assert not torch.equal(moved, weights)
     assert not torch.equal(moved, Permuted()(weights, draws(1)))
+
+
+@pytest.mark.parametrize("control", [Permuted(), Averaged()])
+def test_weights_that_act_elsewhere_teach_the_head_the_same(control: Placement) -> None:
+    emulator, z = bent(), window()
+    jaws = JAWS(1, 1, weight=1.0, probe=AT_DATA)
+    jaws(emulator, z, draws=draws(), progress=1.0)
+    nn.init.normal_(jaws.head.layers[4].weight)
     slopes_of = []
-    for placement in (InPlace(), Permuted()):
+    for placement in (InPlace(), control):
         jaws.placement = placement
         value = jaws(emulator, z, draws=draws(), progress=1.0).mean()
         slopes_of.append((gradient(value, jaws.head.layers), gradient(value, emulator.network)))
-    (head, map_), (head_permuted, map_permuted) = slopes_of
-    assert torch.equal(head, head_permuted)
+    (head, map_), (other_head, other_map) = slopes_of
+    assert torch.equal(head, other_head)
     assert head.norm() > 0
-    assert (map_ - map_permuted).norm() > 0.01 * map_.norm()
+    assert (map_ - other_map).norm() > 0.01 * map_.norm()
+
+
+@pytest.mark.parametrize("dimensions", [1, 2])
+def test_averaged_weights_are_one_a_sample_and_channel_and_their_sum_is_the_same(dimensions: int) -> None:
+    weights = torch.rand(3, 2, *[8] * dimensions, dtype=torch.float64)
+    spread = Averaged()(weights, draws())
+    assert spread.shape == weights.shape
+    assert torch.allclose(spread.flatten(2).sum(2), weights.flatten(2).sum(2), rtol=1e-12)
+    assert spread.flatten(2).std(2).max() < 1e-15
+    assert spread.flatten(2)[..., 0].flatten().unique().numel() == 6
 
 
 def test_only_expansion_costs_where_the_penalty_has_one_side() -> None:

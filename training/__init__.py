@@ -38,7 +38,7 @@ from .structure import conserve_for, galilean_for
 from .symmetries import Boost, Flip, Phase, QuarterTurn, Symmetry, Translation
 from .task import ForecastTask
 from .teacher_forcing import TeacherForcing
-from .tolerances import InPlace, Permuted, ToleranceHead, TolerancePrior
+from .tolerances import Averaged, InPlace, Permuted, ToleranceHead, TolerancePrior
 from .unrolled import Unrolled
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "AllPairs",
     "AtomicCheckpointIO",
     "Augmentation",
+    "Averaged",
     "BandWeighted",
     "BestCheckpoint",
     "Boost",

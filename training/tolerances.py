@@ -177,3 +177,14 @@ class Permuted:
         flat = weights.flatten(2)
         order = torch.randperm(flat.shape[2], generator=draws.generator(stream=PERMUTATION))
         return flat[..., order.to(flat.device)].reshape(weights.shape)
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """Their mean over space acts at every point: one weight a sample and channel, which knows the state and no place.
+
+    The control that tells what a learned penalty owes to which states it is strong for.
+    """
+
+    def __call__(self, weights: Float[Tensor, "b c *space"], draws: Draws) -> Float[Tensor, "b c *space"]:
+        return weights.mean(tuple(range(2, weights.ndim)), keepdim=True).expand_as(weights)

@@ -179,11 +179,16 @@ TABLES = (
     Table(
         number=8,
         title="Other readings of JAWS",
-        question="A one-sided penalty; errors whose variance is learned, alone, beside JAWS' tolerance of the "
-        "Jacobian, and with one tolerance for both.",
+        question="Its weights averaged over every state, at the weight of JAWS itself; the Jacobian taken at states of "
+        "the data alone, not at the emulator's own too; that of the change of state, the identity taken off; a "
+        "one-sided penalty; errors whose variance is learned, alone, beside JAWS' tolerance of the Jacobian, and with "
+        "one tolerance for both.",
         entries=(
             entries.ONE_STEP,
             entries.JAWS_1,
+            entries.AVERAGED,
+            entries.AT_DATA,
+            entries.OF_CHANGE,
             entries.HINGE,
             entries.LIKELIHOOD,
             entries.JAWS_APART,
