@@ -51,7 +51,10 @@ class Conditions(nn.Module):
         if set(parameters) != set(self.ranges):
             raise ValueError(f"the emulator needs the parameters {sorted(self.ranges)}, got {sorted(parameters)}")
         columns = [torch.as_tensor(parameters[name], dtype=torch.float32).reshape(-1) for name in self.ranges]
-        rows = torch.stack(torch.broadcast_tensors(*columns), dim=-1) if columns else torch.ones(1, 0)
+        # A plain number lies on the host, one for each sample perhaps elsewhere.
+        device = next((column.device for column in columns if column.device.type != "cpu"), torch.device("cpu"))
+        same = torch.broadcast_tensors(*(column.to(device) for column in columns)) if columns else ()
+        rows = torch.stack(same, dim=-1) if columns else torch.ones(1, 0)
         if not (rows > 0).all():
             raise ValueError(f"parameters must be positive, got {parameters}")
         return rows

@@ -21,10 +21,9 @@ class OneSidedSpectralConv(nn.Module):
 
     Real and imaginary parts start uniform in `[0, 1 / (in out))`. A function's coefficient at `-k` on the last axis is
     the conjugate of that at `k`; what acts where the last wavenumber is zero is the mean of both, with a zero for the
-    partner of `-m`.
+    partner of `-m`. A leading axis of `2 m` points tells `-m` and `m` not apart: there the weight of `-m` has all of
+    it.
     """
-
-    bias = None
 
     def __init__(self, in_channels: int, out_channels: int, modes: Sequence[int]) -> None:
         super().__init__()
@@ -32,13 +31,18 @@ class OneSidedSpectralConv(nn.Module):
         shape = (*(2 * m for m in modes[:-1]), modes[-1], in_channels, out_channels, 2)
         self.blocks = nn.Parameter(torch.rand(shape) / (in_channels * out_channels))
 
-    @property
-    def weight(self) -> Float[Tensor, "*k i o 2"]:
-        """In the symmetric layout, which on leading axes has a row for `m` too."""
+    def forward(
+        self, v: Float[Tensor, "b i *space"], *, out_shape: Sequence[int] | None = None
+    ) -> Float[Tensor, "b o *points"]:
+        return spectral_conv(v, self.weight(v.shape[2:]), self.modes, out_shape=out_shape)
+
+    def weight(self, points: Sequence[int]) -> Float[Tensor, "*k i o 2"]:
+        """In the symmetric layout, which on leading axes has a row for `m` too, for a field on so many points."""
         weight: Tensor = self.blocks
         for axis, m in enumerate(self.kept[:-1]):
-            row = torch.zeros_like(weight.narrow(axis, 0, 1))
-            weight = torch.cat((weight.narrow(axis, 0, m), row, weight.narrow(axis, m, m)), axis)
+            first, last = weight.split(m, axis)
+            row = last.narrow(axis, 0, 1)
+            weight = torch.cat((first, row if points[axis] == 2 * m else torch.zeros_like(row), last), axis)
         return weight
 
 
@@ -80,8 +84,8 @@ class LocalGlobalMixing(nn.Module):
         """`G c` on the grid of the product."""
         if self.far is None:
             return None
-        points = self.interaction.grid(c.shape[2:])
-        return spectral_conv(c, self.far.weight, self.far.modes, bias=self.far.bias, out_shape=points)
+        out: Tensor = self.far(c, out_shape=self.interaction.grid(c.shape[2:]))
+        return out
 
 
 def two_maps(in_channels: int, hidden: int, out_channels: int, *, gelu: bool) -> nn.Sequential:

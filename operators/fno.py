@@ -29,9 +29,9 @@ class SpectralConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out_channels))
 
     def forward(
-        self, v: Float[Tensor, "b i *space"], *, skip: Float[Tensor, "o i"] | None = None, act: str | None = None
-    ) -> Float[Tensor, "b o *space"]:
-        return spectral_conv(v, self.weight, self.modes, bias=self.bias, skip=skip, act=act)
+        self, v: Float[Tensor, "b i *space"], *, out_shape: Sequence[int] | None = None
+    ) -> Float[Tensor, "b o *points"]:
+        return spectral_conv(v, self.weight, self.modes, bias=self.bias, out_shape=out_shape)
 
 
 class FNOBlock(nn.Module):

@@ -21,8 +21,9 @@ class Interaction(nn.Module):
 
     A product of wavenumbers up to `K` and up to `N / 2` reaches beyond what a grid of `N` points tells apart. With
     `fine` at 3/2 both factors are interpolated to a grid of `3 N / 2` points and their product is cut back to the
-    wavenumbers below `N / 2`: without a limit it is then the exact product's, free of aliases. A module without
-    weights.
+    wavenumbers below `N / 2`, and so are the other terms: without a limit it is then the exact product's, free of
+    aliases. With one, `b` of a factor has every wavenumber: aliases are fewer, and a map that comes of them commutes
+    with translations by whole points of both grids alone. A module without weights.
 
     Args:
         mixing: `(p, f, n)`. A factor that no term needs is left out; at `(0, 0, 0)` the layer is local and linear but
@@ -107,5 +108,7 @@ class Interaction(nn.Module):
 def resample(
     x: Float[Tensor, "b c *space"], band: Sequence[int], points: Sequence[int]
 ) -> Float[Tensor, "b c *points"]:
-    """The wavenumbers below `N / 2` of a field, `N` the entries of `band`, on another grid."""
-    return truncated_irfft(truncated_rfft(x, [(N - 1) // 2 for N in band]), points)
+    """The wavenumbers below `N / 2` of a field, `N` the entries of `band`, on another grid; in float32 at least."""
+    exact = x.to(torch.promote_types(x.dtype, torch.float32))
+    with torch.autocast(x.device.type, enabled=False):
+        return truncated_irfft(truncated_rfft(exact, [(N - 1) // 2 for N in band]), points).to(x.dtype)

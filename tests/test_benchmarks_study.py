@@ -107,6 +107,16 @@ def test_at_equal_time_a_run_gets_the_steps_that_it_can_pay(places: tuple[Path, 
     assert again["training"]["steps"] == 5
 
 
+def test_what_time_is_told_by_gets_its_own_steps_at_every_learning_rate(
+    places: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("study_parts.fit.relative_time", lambda *steps: pytest.fail("a step beside itself"))
+    for value in FNO.values[1:]:
+        run = of_entry(FNO, row().system, value, 1, TimeOf(10))
+        record = fit(run, places[0], tmp_path / str(value))
+        assert (record["cost"]["relative"], record["training"]["steps"]) == (1.0, 10)
+
+
 def test_floors_stand_beside_the_first_measured_run(places: tuple[Path, Path]) -> None:
     floors = page.floor_records(places[1], "tiny")
     assert set(floors) == {*page.FLOORS, "truth against truth"}

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from rollwave.operators import Connection, DyMixOp, Interaction
 from rollwave.operators.dymixop import LocalGlobalMixing, OneSidedSpectralConv
+from rollwave.operators.interaction import resample
 from rollwave.operators.stencil import Derivatives, Differences, Stencil, neighbours
 
 # channels, frames, space axes, width, depth, modes; numbers of weights in thousands, complex ones as two and as one.
@@ -99,7 +100,10 @@ def published(operator: DyMixOp, u: Tensor) -> Tensor:
     return linear("project.1", linear("project.0", total))
 
 
-@pytest.mark.parametrize(("modes", "space"), [([4], (21,)), ([3, 4], (12, 15)), ([2, 2, 3], (7, 6, 8))])
+@pytest.mark.parametrize(
+    ("modes", "space"),
+    [([4], (21,)), ([3, 4], (12, 15)), ([3, 4], (6, 9)), ([2, 2, 3], (7, 6, 8)), ([2, 2, 3], (5, 4, 6))],
+)
 def test_the_reference_is_the_published_formula(modes: list[int], space: tuple[int, ...]) -> None:
     operator = reference(2, 3, width=5, depth=3, modes=modes).double()
     for block in operator.blocks:
@@ -231,6 +235,15 @@ def test_on_a_finer_grid_the_product_is_the_exact_one_cut_back(space: tuple[int,
     torch.testing.assert_close(ours, exact, rtol=1e-12, atol=1e-12)
     # On the grid itself aliases are no small matter.
     assert (far * near - exact).norm() > 0.1 * exact.norm()
+
+
+def test_interpolation_to_a_finer_grid_is_of_float32_at_least_whatever_autocast_makes_of_its_field() -> None:
+    x = torch.randn(2, 3, 12).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        finer = resample(x, (12,), (18,))
+    assert finer.dtype == torch.bfloat16
+    torch.testing.assert_close(finer.float(), resample(x.float(), (12,), (18,)), rtol=1e-2, atol=1e-2)
+    assert torch.equal(finer, resample(x, (12,), (18,)))
 
 
 def with_fine(layer: LocalGlobalMixing, fine: float) -> LocalGlobalMixing:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rollwave.operators import FNO, Emulator, EmulatorMetadata, Normalizer
+from rollwave.operators import FNO, Conserve, Emulator, EmulatorMetadata, Normalizer
 from rollwave.solvers import Burgers, Grid, simulate
 from rollwave.training import (
     Commutativity,
@@ -107,6 +107,15 @@ def test_dissipativity_is_zero_for_the_map_that_it_asks_for() -> None:
     assert penalty(Dissipativity(), model).max() < 1e-30
     still = linear(torch.eye(POINTS, dtype=torch.float64))
     torch.testing.assert_close(penalty(Dissipativity(weight=3.0), still), torch.full((3,), 3 * 0.25).double())
+
+
+def test_dissipativity_is_refused_where_squares_are_kept() -> None:
+    model = linear(torch.eye(POINTS, dtype=torch.float64))
+    model.conserve = Conserve(means=("a",))
+    assert penalty(Dissipativity(), model).isfinite().all()
+    model.conserve = Conserve(squares=("a",))
+    with pytest.raises(ValueError, match=r"keeps the square of \['a'\]; set conserve=null, or keep means alone"):
+        penalty(Dissipativity(), model)
 
 
 def test_states_lie_in_the_shell_and_fill_it_in_every_direction() -> None:

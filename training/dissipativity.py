@@ -52,6 +52,11 @@ class Dissipativity:
     def __call__(
         self, emulator: Emulator, z: Float[Tensor, "b t c *space"], *, draws: Draws, progress: float
     ) -> Float[Tensor, " b"]:
+        if emulator.conserve is not None and emulator.conserve.squares:
+            raise ValueError(
+                "states outside the data cannot come back to it while conserve keeps the square of "
+                f"{list(emulator.conserve.squares)}; set conserve=null, or keep means alone"
+            )
         x = self.states(z[:, 0], draws)
         y = emulator.advance(x[:, None].expand(-1, emulator.history, *x.shape[1:]).contiguous())
         error, size = (v.flatten(1).square().sum(1) for v in (y - self.scale * x, x))

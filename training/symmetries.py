@@ -53,7 +53,7 @@ class Translation:
 
 @dataclass(frozen=True)
 class Flip:
-    """`sigma_c u_c(.., -x_j - g_j, .., -t)`, in one of two samples: mirror images, signs, reversals of time and what is
+    """`sigma_c u_c(.., -x_j + g_j, .., -t)`, in one of two samples: mirror images, signs, reversals of time and what is
     made of them.
 
     Attributes:

@@ -29,7 +29,7 @@ class TimeOf:
     count: int
 
     def steps(self, relative: float) -> int:
-        """Optimiser steps that fit, a multiple of `VALIDATIONS`, where one takes `relative` times the operator's."""
+        """Steps that fit best, a multiple of `VALIDATIONS`, where one takes `relative` times the operator's."""
         return max(1, round(self.count / relative / VALIDATIONS)) * VALIDATIONS
 
     def __str__(self) -> str:

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 # Steps whose time is measured; and where two take turns, steps of a turn and rounds of both.
 TIMED = 12
-TURN, ROUNDS = 6, 11
+TURN, ROUNDS = 6, 31
 
 
 class LiveBytes(TorchDispatchMode):

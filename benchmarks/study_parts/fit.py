@@ -35,7 +35,10 @@ def fit(run: Run, data: Path, folder: Path, steps: int | None = None) -> dict[st
     cfg = composed([*overrides, "trainer.max_steps=1"], data, folder)
     cost = training_cost(cfg)
     if isinstance(run.budget, TimeOf):
-        cost["relative"] = relative_time(training_step(cfg), training_step(reference_of(run, data, folder)))
+        reference = reference_of(run, data, folder)
+        cost["relative"] = (
+            1.0 if equal_steps(cfg, reference) else relative_time(training_step(cfg), training_step(reference))
+        )
     steps = steps or run.budget.steps(cost.get("relative", 1.0))
     spaced = [f"trainer.max_steps={steps}", f"+trainer.val_check_interval={steps // VALIDATIONS}"]
     spaced += ["trainer.log_every_n_steps=50", "callbacks.last.every_n_train_steps=0"]
@@ -78,6 +81,11 @@ def reference_of(run: Run, data: Path, folder: Path) -> Any:
     reference = of_entry(FNO, run.system, FNO.values[0], run.seed, run.system.steps)
     overrides = (*reference.overrides, f"seed={run.seed}", f"dataset.name={run.system.name}", "trainer.max_steps=1")
     return composed(overrides, data, folder)
+
+
+def equal_steps(cfg: Any, other: Any) -> bool:
+    """Whether steps of two configs are the same but for the optimizer, whose time is not counted."""
+    return told(cfg) | {"optimizer": None} == told(other) | {"optimizer": None}
 
 
 def training_cost(cfg: Any) -> dict[str, float]:
