@@ -12,7 +12,8 @@ MATCHING_WEIGHTS = (1e-2, 1e-1, 1.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A row of a table. Every row has one number to tune, and equally many values to try.
+    """A row of a table. Every row has one number to tune, and equally many values to try, but for controls that take
+    their number from another row or cost what another row costs.
 
     Attributes:
         name: of the row.

@@ -27,21 +27,22 @@ averaged weights, residual form. Every row has one number to tune and three valu
 one with the smallest nRMSE of validation rollouts is run with further seeds. That number is the learning rate, or what
 the way to train has of its own; then the learning rate is the one chosen for the way without it, so that a penalty is
 compared with none at one learning rate. `least` and `largest` mark a value at an end of those tried, beyond which a
-better one may lie. Two controls tune nothing: a permuted penalty has the weight of the one that it permutes, a matched
-one its mean. Weights are those of the best of five validations of a run. Nothing is chosen on the test split, which is
-measured once, for chosen values alone. A checkpointed unroll has the gradient of the unroll; one seed of it, at one
-learning rate, gives time and memory. The same seed gives the same initial weights to the same network and, wherever
-windows are equally long, the same order of the data; so rows are compared seed by seed. Runs that stop being finite are
-rows too. Tables share runs: where one of them wants more seeds of a run, all show them.
+better one may lie. Controls tune nothing: a penalty whose weights are permuted or averaged has the weight of the one
+that learns them, a matched one its mean. Weights are those of the best of five validations of a run. Nothing is chosen
+on the test split, which is measured once, for chosen values alone. A checkpointed unroll has the gradient of the
+unroll; one seed of it, at one learning rate, gives time and memory. The same seed gives the same initial weights to the
+same network and, wherever windows are equally long, the same order of the data; so rows are compared seed by seed. Runs
+that stop being finite are rows too. Tables share runs: where one of them wants more seeds of a run, all show them.
 
 **What is equal.** Tables 1, 2, 3 and 7: true parameters (every real number that is trained), to what whole widths
 allow, and the largest wavenumber that spectral layers keep; a U-Net's widths are multiples of four, so it has up to a
 quarter more. Tables 3 and 6: the processor time that losses and gradients take, that of as many steps of the Fourier
 operator as the other tables give it; both take turns before a run, and the median ratio of their times, `FNO's steps a
-step`, is what the run of the first seed pays, and all seeds get its steps. Elsewhere: optimiser steps. The values that
-tables 3, 6 and 7 use were chosen at the steps of the other tables. DyMixOp as published has the layers of its source,
-not its training: like all others it predicts a difference from one frame and is trained on one step, and its gate has
-one constant, measured on Kuramoto-Sivashinsky, everywhere.
+step`, is what the run of the first seed pays, and all seeds get its steps; measured again for other seeds the ratio
+differs by some percent, up to ten. Elsewhere: optimiser steps. The values that tables 3, 6 and 7 use were chosen at the
+steps of the other tables. DyMixOp as published has the layers of its source, not its training: like all others it
+predicts a difference from one frame and is trained on one step, and its gate has one constant, measured on
+Kuramoto-Sivashinsky, everywhere.
 
 **Figures** are `median [least, largest]` over seeds that stayed finite of medians over test rollouts. nRMSE, GMean,
 correlation time and valid prediction time (VPT) are those of `rollwave.evaluation.metrics`; times are in the unit of
@@ -62,8 +63,8 @@ for its gradient, each storage once. Seconds are those of machines that did othe
 they compare to a factor of three, no better.
 
 **Verdicts** follow a rule: a row is better or worse than the base where the median over seeds of the log ratio is
-larger than the spread (largest less least) of that ratio over seeds, with three seeds or more. They are told as
-`ratio (spread, p)`: the ratio of errors, so less than one is better; the spread of its logarithm; and the `p` of all
+larger than the spread (largest less least) of that ratio over seeds, with three seeds or more. They are told as `ratio
+(spread, p)`: the ratio of errors, so less than one is better; the spread of its logarithm; and the `p` of all
 assignments of signs to the differences, with n seeds at least 2 / 2^n. A run that diverged, and any larger error,
 counts as an error of 100. No verdict is given where both are below `truth against truth`. Of two rows that do not
 differ, the rule calls one better or worse in 9 % of cases with three seeds and in 0.6 % with five (normal differences,
@@ -84,33 +85,36 @@ Of the flows that are measured so far, at this size; each sentence can be checke
   ResNet in one, in ten and over rollouts; LocalNO is not told apart, and all its seeds have free runs that grow.
 - **At equal training time no operator errs less than the Fourier operator** (table 3, Kuramoto-Sivashinsky). A step of
   DyMixOp takes twice its time; with half its steps DyMixOp errs more in one step beyond the spread and is not told
-  apart elsewhere. As published, where a step takes a fifth more, it is not told apart at all. A U-Net, a dilated
-  ResNet and U-NO err more in one step, ten and over rollouts, LocalNO over rollouts.
+  apart elsewhere. As published, where a step takes a fifth more, it is not told apart at all. A U-Net, a dilated ResNet
+  and U-NO err more in one step, ten and over rollouts, LocalNO over rollouts.
 - **Which stencil sees the second derivative decides whether free runs last** (tables 1 and 7, Kuramoto-Sivashinsky).
   The narrow difference answers the shortest wave of the grid most, which the data hardly hold, so nothing that is
   trained says what the map does to it: after the longer training every seed has free runs that grow, while the errors
   of one step and ten are not told apart from a Fourier operator's. With the wide one, which leaves that wave alone, no
   seed has. On Burgers fronts the narrow one errs a little less after ten steps.
-- **Which parts of DyMixOp matter** (table 1, both flows). That local and global factors meet at all: where they do
-  not, errors are several times to a hundred times as large. Whether they are multiplied or added is told apart in one
-  error alone: added, with stencils, ten steps on Burgers err a fifth more. One gate for all layers, and the last stage
+- **Which parts of DyMixOp matter** (table 1, both flows). That local and global factors meet at all: where they do not,
+  errors are several times to a hundred times as large. Whether they are multiplied or added is told apart in one error
+  alone: added, with stencils, ten steps on Burgers err a fifth more. One gate for all layers, and the last stage
   instead of a sum over layers, change no error beyond the spread; no gate at all errs a fifth more on Burgers where
   wavenumbers are larger or viscosity is smaller than in training. Layers side by side err up to twice as much on
   Kuramoto-Sivashinsky, and more on Burgers at larger wavenumbers. Without a limit of the local factor one seed on
   Burgers has twenty times the error.
 - **Stencils at all** (table 1): without them the attractor's spectrum is further off on Kuramoto-Sivashinsky, and on
-  Burgers fronts the median errors of one step and ten are half as large again to twice, beyond the spread where
-  factors are added. In the linear map alone, not in the local factor, they err less on Burgers in one step and ten, and
-  more on Kuramoto-Sivashinsky in one step and in the spectrum.
-- **What JAWS does is not seen to depend on where it is strong** (table 5). On both flows it is told apart neither
-  from a uniform penalty of its own mean weight nor from its own weights permuted in space. On Burgers a uniform penalty
-  with the largest weight tried errs less than none over rollouts, and JAWS does not: validation chose a smaller weight
-  for it. Oracle weights, weak where the state is steep, do as well as the uniform one.
-- **What JAWS learns** (table 5, Burgers): alone, tolerances that are least where the flow is compressed; with two
-  unrolled steps, tolerances that are largest there. Both are hardly correlated with the rows of the solver's Jacobian.
+  Burgers fronts the median errors of one step and ten are half as large again to twice, beyond the spread where factors
+  are added. In the linear map alone, not in the local factor, they err less on Burgers in one step and ten, and more on
+  Kuramoto-Sivashinsky in one step and in the spectrum.
+- **What JAWS does is not seen to depend on where it is strong** (table 5). On both flows it is told apart neither from
+  a uniform penalty of its own mean weight nor from its own weights permuted in space. On Burgers a uniform penalty with
+  the largest weight tried errs less than none over rollouts, and JAWS does not: validation chose a smaller weight for
+  it. Oracle weights, weak where the state is steep, do as well as the uniform one.
+- **What JAWS learns** (table 5). On Kuramoto-Sivashinsky tolerances that are larger where the rows of the solver's own
+  Jacobian are, and where the flow is compressed, with rank correlations of 0.5 to 0.6. On Burgers hardly any
+  correlation with those rows, and its weight decides the rest: tolerances are least where the flow is compressed at the
+  weight that validation chose for JAWS alone, and largest there at the ten times larger one that it chose on two steps;
+  in the runs that choose, with one step as with two.
 - **Penalties keep free runs bounded** (Kuramoto-Sivashinsky, table 5): with one-step training some seeds have runs that
-  leave the attractor for good, and so with a uniform penalty at the weight that validation rollouts of 64 steps
-  choose, and with the oracle's. With ten times that weight, learned or uniform, no seed has. Nor has unrolling.
+  leave the attractor for good, and so with a uniform penalty at the weight that validation rollouts of 64 steps choose,
+  and with the oracle's. With ten times that weight, learned or uniform, no seed has. Nor has unrolling.
 - **Unrolling** (table 5). Ten steps lose accuracy in one step: on Kuramoto-Sivashinsky beyond the spread, on Burgers
   for every seed. On Burgers they gain over rollouts, most where amplitudes or wavenumbers are larger than in training,
   at fifteen times the time and seven times the memory of one step; with checkpoints at hardly more memory and still
@@ -121,24 +125,24 @@ Of the flows that are measured so far, at this size; each sentence can be checke
 - **Ways to train at equal steps** (table 4, Kuramoto-Sivashinsky) differ little. What trains on states that the
   emulator made, without a gradient through them, pushforward and unrolling without gradient, errs 7 % less over
   rollouts, and matching the solver's Jacobian 9 %. The diverted chain, which asks the solver at such states, predicts
-  2.6 % longer and has a spectrum nearer the truth's. Unrolls of five steps and of ten lose in one step and are not
-  told apart over rollouts. Bounds of the spectral norm, dissipativity and commutativity do best with the smallest
-  weight tried, and gain nothing in rollouts. PDE-Refiner errs ten times as much: as many steps do not train it. Two
-  of five seeds of one-step training have free runs that grow, and as many with the uniform Jacobian penalty; of the
-  other ways no seed has, but all of PDE-Refiner.
-- **The solver's Jacobian helps most at equal steps** (tables 4 and 9). DyMixOp that matches it on random directions
-  has smaller errors after one step, ten and over rollouts, beyond the spread: in all three forms on
-  Kuramoto-Sivashinsky, where the one without stencils rolls out best, and with invariants and symmetries on Burgers
-  and on Schroedinger waves. No other way to train does so on all of them. On Kuramoto-Sivashinsky its free runs have
-  the spectrum nearest the truth's, too. A Fourier operator gains in rollouts and spectrum there, not in one step or
-  ten. It needs a solver, and several times the time of a step: on Kuramoto-Sivashinsky the plain training of five
-  times the steps, which takes as long, errs less still (table 7).
+  2.6 % longer and has a spectrum nearer the truth's. Unrolls of five steps and of ten lose in one step and are not told
+  apart over rollouts. Bounds of the spectral norm, dissipativity and commutativity do best with the smallest weight
+  tried, and gain nothing in rollouts. PDE-Refiner errs ten times as much: as many steps do not train it. Two of five
+  seeds of one-step training have free runs that grow, and as many with the uniform Jacobian penalty; of the other ways
+  no seed has, but all of PDE-Refiner.
+- **The solver's Jacobian helps most at equal steps** (tables 4 and 9). DyMixOp that matches it on random directions has
+  smaller errors after one step, ten and over rollouts, beyond the spread: in all three forms on Kuramoto-Sivashinsky,
+  where the one without stencils rolls out best, and with invariants and symmetries on Burgers and on Schroedinger
+  waves. No other way to train does so on all of them. On Kuramoto-Sivashinsky its free runs have the spectrum nearest
+  the truth's, too. A Fourier operator gains in rollouts and spectrum there, not in one step or ten. It needs a solver,
+  and several times the time of a step: on Kuramoto-Sivashinsky the plain training of five times the steps, which takes
+  as long, errs less still (table 7).
 - **At equal training time plain one-step training errs least** (table 6, Kuramoto-Sivashinsky). What takes a multiple
-  of a step mostly loses more by the steps that it cannot pay than it gains: two unrolled steps, JAWS, uniform
-  penalties and Jacobian matching err more after one step, ten and over rollouts, beyond the spread, and ten unrolled
-  steps far more. JAWS on two steps errs less than ten steps do. The spectrum of free runs is nearer the truth's with
-  input noise, pushforward, unrolling without gradient, the diverted chain, JAWS and Jacobian matching. At this budget
-  no network is trained out: with a larger one the order may change.
+  of a step mostly loses more by the steps that it cannot pay than it gains: two unrolled steps, JAWS, uniform penalties
+  and Jacobian matching err more after one step, ten and over rollouts, beyond the spread, and ten unrolled steps far
+  more. JAWS on two steps errs less than ten steps do. The spectrum of free runs is nearer the truth's with input noise,
+  pushforward, unrolling without gradient, the diverted chain, JAWS and Jacobian matching. At this budget no network is
+  trained out: with a larger one the order may change.
 - **Structure** (table 9). Exact invariants and windows moved by the symmetries, on two steps, bring the error of
   rollouts on Burgers to less than half and that of one step and ten on Schroedinger waves to a third, where they also
   keep every free run bounded; on Kuramoto-Sivashinsky they are not told apart from two steps alone, and JAWS on top of
