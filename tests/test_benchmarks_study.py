@@ -389,6 +389,15 @@ def test_every_row_composes_and_rows_of_one_training_share_their_runs(tmp_path: 
     assert len(set(ids)) == 3
 
 
+def test_a_flow_with_fewer_rows_has_the_base_and_the_one_that_is_its_recipe() -> None:
+    for table in TABLES:
+        assert set(table.fewer) <= {system.name for system in table.systems}
+        there = {system.name: [entry.name for entry in table.on(system)] for system in table.systems}
+        assert all(table.base in names for names in there.values())
+        assert all(name in there[system.name] for system, name in table.recipes.values())
+        assert all(len(there[name]) == len(wanted) for name, wanted in table.fewer.items())
+
+
 def test_a_row_keeps_what_its_equation_conserves_and_shares_runs_where_that_is_nothing(tmp_path: Path) -> None:
     table = next(table for table in TABLES if table.title == "Together")
     plain, kept = (table.entry(name) for name in ("DyMixOp, unroll K = 2", "DyMixOp, unroll K = 2, invariants"))

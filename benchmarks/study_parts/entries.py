@@ -220,6 +220,8 @@ TWO_STEPS = ("objective=unrolled", "objective.steps=2")
 INVARIANTS = ("conserve={conserve}",)
 SYMMETRIES = ("augmentation=symmetries", "augmentation.boost=0.0")
 DYMIXOP = variant("DyMixOp")
+UNROLLED = together("DyMixOp, unroll K = 2", *TWO_STEPS)
+SYMMETRIC = together("DyMixOp, unroll K = 2, symmetries", *TWO_STEPS, *SYMMETRIES)
 STRUCTURED = together("DyMixOp, unroll K = 2, invariants and symmetries", *TWO_STEPS, *INVARIANTS, *SYMMETRIES)
 MATCHED_DYMIXOP, MATCHED_STRUCTURE = (
     together(
@@ -238,9 +240,9 @@ MATCHED_WITHOUT_STENCILS = replace(
 )
 TOGETHER = (
     DYMIXOP,
-    together("DyMixOp, unroll K = 2", *TWO_STEPS),
+    UNROLLED,
     together("DyMixOp, unroll K = 2, invariants", *TWO_STEPS, *INVARIANTS),
-    together("DyMixOp, unroll K = 2, symmetries", *TWO_STEPS, *SYMMETRIES),
+    SYMMETRIC,
     STRUCTURED,
     together(
         f"{STRUCTURED.name}, JAWS", *TWO_STEPS, *INVARIANTS, *SYMMETRIES, "regularizer=jaws",

@@ -153,4 +153,4 @@ def load(results: Path, run: Run) -> dict[str, Any] | None:
 
 def rows(pairs: Sequence[tuple[Table, System]], kept: Callable[[Table], bool] = lambda table: True) -> list[list[Row]]:
     """The rows of each table on each system, in order."""
-    return [[Row(table, system, entry) for entry in table.entries] for table, system in pairs if kept(table)]
+    return [[Row(table, system, entry) for entry in table.on(system)] for table, system in pairs if kept(table)]

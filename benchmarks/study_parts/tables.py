@@ -24,6 +24,7 @@ class Table:
         timed: whether training time is held equal instead of steps; values are chosen at equal steps all the same.
         longer: as many times the steps of the system, for the chosen values.
         pairs: names of further rows to compare, each with the second of its pair.
+        fewer: names of the rows on flows that have not all.
         recipes: experiments that are rows at the value that validation chose: the system and the name of the row.
     """
 
@@ -37,12 +38,18 @@ class Table:
     timed: bool = False
     longer: int = 1
     pairs: tuple[tuple[str, str], ...] = ()
+    fewer: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     recipes: Mapping[str, tuple[System, str]] = field(default_factory=dict)
 
     def budget(self, system: System) -> Budget:
         """What each run may spend."""
         count = self.longer * system.steps.count
         return TimeOf(count) if self.timed else Steps(count)
+
+    def on(self, system: System) -> tuple[Entry, ...]:
+        """The rows on a flow."""
+        names = self.fewer.get(system.name)
+        return self.entries if names is None else tuple(entry for entry in self.entries if entry.name in names)
 
     def entry(self, name: str) -> Entry:
         """The row of that name."""
@@ -207,6 +214,16 @@ TABLES = (
         entries=entries.TOGETHER,
         base="DyMixOp",
         systems=(BURGERS_1E2, KS_L22, KOLMOGOROV, SCHRODINGER, KLEIN_GORDON),
+        fewer={
+            KOLMOGOROV.name: (entries.DYMIXOP.name, entries.STRUCTURED.name),
+            SCHRODINGER.name: (entries.DYMIXOP.name, entries.STRUCTURED.name, entries.MATCHED_STRUCTURE.name),
+            KLEIN_GORDON.name: (
+                entries.DYMIXOP.name,
+                entries.UNROLLED.name,
+                entries.SYMMETRIC.name,
+                entries.MATCHED_WITHOUT_STENCILS.name,
+            ),
+        },
         recipes={
             "best_burgers": (BURGERS_1E2, entries.MATCHED_STRUCTURE.name),
             "best_klein_gordon": (KLEIN_GORDON, entries.MATCHED_WITHOUT_STENCILS.name),

@@ -20,7 +20,8 @@ this size and claims nothing beyond. No figure here reproduces a published table
 {SYSTEMS}
 
 Table 2 compares operators on all of them but `burgers_5e3`, which JAWS' controls have beside `burgers_1e2` and
-`ks_l22`; table 9 has one flow of each equation; all other tables have `ks_l22` and `burgers_1e2`.
+`ks_l22`; table 9 has one flow of each equation, and all of its rows on `burgers_1e2` and `ks_l22`; all other tables
+have `ks_l22` and `burgers_1e2`.
 
 **Protocol.** A run is `train.py` with overrides, in a process of its own: AdamW, warm-up and cosine, relative L2 loss,
 averaged weights, residual form. Every row has one number to tune and three values to try, each once, with seed 0; the
