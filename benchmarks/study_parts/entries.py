@@ -221,8 +221,13 @@ INVARIANTS = ("conserve={conserve}",)
 SYMMETRIES = ("augmentation=symmetries", "augmentation.boost=0.0")
 DYMIXOP = variant("DyMixOp")
 UNROLLED = together("DyMixOp, unroll K = 2", *TWO_STEPS)
+KEPT = together("DyMixOp, unroll K = 2, invariants", *TWO_STEPS, *INVARIANTS)
 SYMMETRIC = together("DyMixOp, unroll K = 2, symmetries", *TWO_STEPS, *SYMMETRIES)
 STRUCTURED = together("DyMixOp, unroll K = 2, invariants and symmetries", *TWO_STEPS, *INVARIANTS, *SYMMETRIES)
+STRUCTURED_JAWS = together(
+    f"{STRUCTURED.name}, JAWS", *TWO_STEPS, *INVARIANTS, *SYMMETRIES, "regularizer=jaws",
+    parameter="regularizer.weight", values=WEIGHTS, rate_of=STRUCTURED,
+)  # fmt: skip
 MATCHED_DYMIXOP, MATCHED_STRUCTURE = (
     together(
         name, "objective=one_step", *structure, "regularizer=jacobian_matching",
@@ -241,14 +246,11 @@ MATCHED_WITHOUT_STENCILS = replace(
 TOGETHER = (
     DYMIXOP,
     UNROLLED,
-    together("DyMixOp, unroll K = 2, invariants", *TWO_STEPS, *INVARIANTS),
+    KEPT,
     SYMMETRIC,
     STRUCTURED,
-    together(
-        f"{STRUCTURED.name}, JAWS", *TWO_STEPS, *INVARIANTS, *SYMMETRIES, "regularizer=jaws",
-        parameter="regularizer.weight", values=WEIGHTS, rate_of=STRUCTURED,
-    ),
+    STRUCTURED_JAWS,
     MATCHED_DYMIXOP,
     MATCHED_STRUCTURE,
     MATCHED_WITHOUT_STENCILS,
-)  # fmt: skip
+)

@@ -168,6 +168,7 @@ TABLES = (
         base="one step",
         systems=CHAOS_AND_FRONTS,
         timed=True,
+        pairs=(("JAWS, unroll K = 2", "unroll K = 2"), ("JAWS, unroll K = 2", "unroll K = 10")),
     ),
     Table(
         number=7,
@@ -214,6 +215,14 @@ TABLES = (
         entries=entries.TOGETHER,
         base="DyMixOp",
         systems=(BURGERS_1E2, KS_L22, KOLMOGOROV, SCHRODINGER, KLEIN_GORDON),
+        pairs=(
+            (entries.KEPT.name, entries.UNROLLED.name),
+            (entries.SYMMETRIC.name, entries.UNROLLED.name),
+            (entries.STRUCTURED.name, entries.UNROLLED.name),
+            (entries.STRUCTURED.name, entries.KEPT.name),
+            (entries.STRUCTURED_JAWS.name, entries.STRUCTURED.name),
+            (entries.MATCHED_STRUCTURE.name, entries.STRUCTURED.name),
+        ),
         fewer={
             KOLMOGOROV.name: (entries.DYMIXOP.name, entries.STRUCTURED.name),
             SCHRODINGER.name: (entries.DYMIXOP.name, entries.STRUCTURED.name, entries.MATCHED_STRUCTURE.name),

@@ -42,7 +42,8 @@ def compared(found: Sequence[Found], floors: Mapping[str, Record]) -> Iterator[C
     table, shown, truth = found[0].row.table, judged(found[0].row.system), floors.get(TRUTH, {})
     by_name = {row.row.entry.name: row for row in found}
     pairs = [(name, table.base) for name in by_name if name != table.base]
-    for ours, theirs in (*pairs, *table.pairs):
+    # A flow may have fewer rows than the table.
+    for ours, theirs in (*pairs, *(pair for pair in table.pairs if by_name.keys() >= set(pair))):
         one, other = by_name[ours], by_name[theirs]
         results = [compare(one, other, column, column.figure(truth)) for column in shown.values()]
         if any(result is not None for result in results):

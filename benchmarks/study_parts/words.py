@@ -36,14 +36,14 @@ same network and, wherever windows are equally long, the same order of the data;
 that stop being finite are rows too. Tables share runs: where one of them wants more seeds of a run, all show them.
 
 **What is equal.** Tables 1, 2, 3 and 7: true parameters (every real number that is trained), to what whole widths
-allow, and the largest wavenumber that spectral layers keep; a U-Net's widths are multiples of four, so it has up to a
-quarter more. Tables 3 and 6: the processor time that losses and gradients take, that of as many steps of the Fourier
-operator as the other tables give it; both take turns before a run, and the median ratio of their times, `FNO's steps a
-step`, is what the run of the first seed pays, and all seeds get its steps; measured again for other seeds the ratio
-differs by some percent, up to ten. Elsewhere: optimiser steps. The values that tables 3, 6 and 7 use were chosen at the
-steps of the other tables. DyMixOp as published has the layers of its source, not its training: like all others it
-predicts a difference from one frame and is trained on one step, and its gate has one constant, measured on
-Kuramoto-Sivashinsky, everywhere.
+allow, and the largest wavenumber that spectral layers keep; a U-Net's widths are multiples of four, so it has up to 26
+% more. Tables 3 and 6: the processor time that losses and gradients take, that of as many steps of the Fourier operator
+as the other tables give it; both take turns before a run, and the median ratio of their times, `FNO's steps a step`, is
+what the run of the first seed pays, and all seeds get its steps; measured again for other seeds the ratio differs by
+some percent, up to fourteen. Elsewhere: optimiser steps. The values that tables 3, 6 and 7 use were chosen at the steps
+of the other tables. DyMixOp as published has the layers of its source, not its training: like all others it predicts a
+difference from one frame and is trained on one step, and its gate has one constant, measured on Kuramoto-Sivashinsky,
+everywhere.
 
 **Figures** are `median [least, largest]` over seeds that stayed finite of medians over test rollouts. nRMSE, GMean,
 correlation time and valid prediction time (VPT) are those of `rollwave.evaluation.metrics`; times are in the unit of
@@ -84,67 +84,73 @@ At this size; each sentence can be checked in the table that it names.
   too, but not beyond the spread; after five times the steps its error of one step is, and those after ten steps are
   smaller for every seed; trained so long on two steps, with invariants and symmetries, it errs three tenths less in one
   step and ten and more than a third less over rollouts, and its error over rollouts on Burgers is a quarter. On the
-  longer box, L = 64, it errs a quarter less after ten steps and over rollouts and predicts 13 % longer; but every seed
-  of it has free runs that leave their bounds, and no seed of it as published has, which rolls out as well and errs less
-  in one step. It takes more memory and time a step. Worse in one step are a U-Net and a dilated ResNet on both boxes,
-  U-NO on the shorter and LocalNO on the longer; on the shorter one LocalNO is not told apart, and all its seeds have
-  free runs that grow.
-- **At equal training time no operator errs less than the Fourier operator** (table 3). A step of DyMixOp takes twice
-  its time or more. On Kuramoto-Sivashinsky, with half the steps, DyMixOp errs more in one step beyond the spread and is
-  not told apart elsewhere; as published, where a step takes a fifth more, it is not told apart at all. On Burgers
-  DyMixOp errs a third more after ten steps and a quarter to a third more at larger wavenumbers and smaller viscosity;
-  two of three seeds of it as published have hardly begun to learn. A U-Net, a dilated ResNet and U-NO err more in one
-  step and ten on both flows.
-- **Which stencil sees the second derivative decides whether free runs last** (tables 1 and 7, Kuramoto-Sivashinsky).
-  The narrow difference answers the shortest wave of the grid most, which the data hardly hold, so nothing that is
-  trained says what the map does to it: after the longer training every seed has free runs that grow, while the errors
-  of one step and ten are not told apart from a Fourier operator's. With the wide one, which leaves that wave alone, no
-  seed has. On Burgers fronts the narrow one errs a little less after ten steps.
+  longer box, L = 64, it errs a quarter less after ten steps and over rollouts and predicts 13 % longer; but no free run
+  of any seed of it stays in its bounds, and all of it as published do, which rolls out as well and errs less than the
+  Fourier operator in one step, too. It takes more memory and time a step. Worse in one step are a U-Net and a dilated
+  ResNet on both boxes, U-NO on the shorter and LocalNO on the longer; on the shorter one LocalNO is not told apart, and
+  all its seeds have free runs that grow.
+- **At equal training time no operator errs less than the Fourier operator** (table 3). A step of DyMixOp takes two and
+  a half times its time. On Kuramoto-Sivashinsky, with two fifths of the steps, DyMixOp errs more in one step beyond the
+  spread and is not told apart elsewhere; as published, where a step takes a fifth more, it is not told apart at all. On
+  Burgers DyMixOp errs a third more after ten steps and a quarter to a third more at larger wavenumbers and smaller
+  viscosity; two of three seeds of it as published have hardly begun to learn. A U-Net, a dilated ResNet and U-NO err
+  more in one step and ten on both flows.
+- **Which stencil sees the second derivative decides, on the shorter box, whether free runs last** (tables 1 and 7,
+  Kuramoto-Sivashinsky, L = 22). The narrow difference answers the shortest wave of the grid most, which the data hardly
+  hold, so nothing that is trained says what the map does to it: after five times the steps every seed has free runs
+  that grow, while the errors of one step and ten are not told apart from a Fourier operator's. With the wide one, which
+  leaves that wave alone, no seed has; but on the longer box it does not keep them (table 2). On Burgers fronts the
+  narrow one errs a little less after ten steps of rollout, and not any more after five times the training, where its
+  medians at larger wavenumbers and amplitudes are half as large again as the wide one's.
 - **Which parts of DyMixOp matter** (table 1, both flows). That local and global factors meet at all: where they do not,
   errors are several times to a hundred times as large. Whether they are multiplied or added is told apart in one error
   alone: added, with stencils, ten steps on Burgers err a fifth more. One gate for all layers, and the last stage
-  instead of a sum over layers, change no error beyond the spread; no gate at all errs a fifth more on Burgers where
-  wavenumbers are larger or viscosity is smaller than in training. Layers side by side err up to twice as much on
-  Kuramoto-Sivashinsky, and more on Burgers at larger wavenumbers. Without a limit of the local factor one seed on
-  Burgers has twenty times the error.
+  instead of a sum over layers, change no error beyond the spread; no gate at all errs a quarter more on Burgers where
+  wavenumbers are larger and a sixth more where viscosity is smaller than in training. Layers side by side err up to
+  twice as much on Kuramoto-Sivashinsky, and more on Burgers at larger wavenumbers. Without a limit of the local factor
+  one seed on Burgers has twenty times the error in one step and ten, and on Kuramoto-Sivashinsky ten steps err 7 %
+  more.
 - **Stencils at all** (table 1): without them the attractor's spectrum is further off on Kuramoto-Sivashinsky, and on
-  Burgers fronts the median errors of one step and ten are half as large again to twice, beyond the spread where factors
-  are added. In the linear map alone, not in the local factor, they err less on Burgers in one step and ten, and more on
-  Kuramoto-Sivashinsky in one step and in the spectrum.
+  Burgers fronts the median errors of one step and ten are two thirds as large again to twice. In the linear map alone,
+  not in the local factor, they err less on Burgers in one step and ten, and more on Kuramoto-Sivashinsky in one step
+  and in the spectrum.
 - **What JAWS does is not seen to depend on where it is strong** (table 5). On all three flows it is told apart neither
   from a uniform penalty of its own mean weight nor from its own weights permuted in space. On Burgers, nu = 0.01, a
   uniform penalty with the largest weight tried errs less than none over rollouts, and JAWS does not: validation chose a
-  smaller weight for it. Oracle weights, weak where the state is steep, do as well as the uniform one; at nu = 0.005, at
-  the largest weight tried, they err less than none over rollouts for every seed.
-- **What JAWS learns** (table 5). On Kuramoto-Sivashinsky tolerances that are larger where the rows of the solver's own
-  Jacobian are, and where the flow is compressed, with rank correlations of 0.5 to 0.6. On Burgers hardly any
-  correlation with those rows. There, alone, at the weight that validation chose, tolerances are least where the flow is
-  compressed; at nu = 0.01 and ten times that weight, which validation chose on two steps, they are largest there, and
-  in the runs that choose the weight decides it, with one step as with two.
-- **Other readings of JAWS** (table 8). One weight for all points of a state, the mean of the learned ones, does what
-  JAWS does: once more it is not seen to depend on where it is strong. With the Jacobian at states of the data alone,
-  without its identity, or one-sided, and with errors whose variance is learned beside, validation chose the smallest
-  weight on Kuramoto-Sivashinsky, and spectra are 10 to 25 % further off; no such reading is better on Burgers. Of one
-  tolerance for errors and Jacobian the error is twice as large on Burgers, in one step and in ten, and the spectrum the
-  nearest on Kuramoto-Sivashinsky.
-- **Penalties keep free runs bounded** (Kuramoto-Sivashinsky, table 5): with one-step training some seeds have runs that
-  leave the attractor for good, and so with a uniform penalty at the weight that validation rollouts of 64 steps choose,
-  and with the oracle's. With ten times that weight, learned or uniform, no seed has. Nor has unrolling.
+  smaller weight for it. Oracle weights, weak where the state is steep, do as well as the uniform one, and better than
+  JAWS; at nu = 0.005, at the largest weight tried, they err less than none over rollouts for every seed.
+- **What JAWS learns** (tables 5, 6 and 8). On Kuramoto-Sivashinsky tolerances that are larger where the rows of the
+  solver's own Jacobian are, and where the flow is compressed, with rank correlations of 0.5 to 0.6, in every row where
+  that was measured. On Burgers hardly any correlation with those rows. There, alone, at the weight that validation
+  chose, tolerances tend to be smaller where the flow is compressed (-0.28 at nu = 0.01, -0.16 at 0.005); at nu = 0.01
+  and ten times that weight, which validation chose on two steps, they are larger there (0.54), but smaller (-0.25)
+  after a fifth of the steps. What they say of a place depends on weight and training, not on the solver's sensitivity.
+- **Other readings of JAWS** (table 8). One weight for all points of a state, the mean of the learned ones, differs from
+  JAWS in no error but the spectrum on Kuramoto-Sivashinsky, which is 2 % nearer the truth's: once more it is not seen
+  to depend on where it is strong. With the Jacobian at states of the data alone, without its identity, or one-sided,
+  and with errors whose variance is learned beside, validation chose the smallest weight on Kuramoto-Sivashinsky, and
+  spectra are 10 to 25 % further off; no such reading is better on Burgers. Of one tolerance for errors and Jacobian the
+  error is twice as large on Burgers, in one step and in ten, and the spectrum the nearest on Kuramoto-Sivashinsky.
+- **Penalties keep free runs bounded where they are strong enough** (table 5, Kuramoto-Sivashinsky): with one-step
+  training some seeds have runs that leave their bounds, and so with a uniform penalty at the weight that validation
+  chose, and with the oracle's. With ten times that weight, learned or uniform, no seed has. Nor has unrolling.
 - **Unrolling** (table 5). Ten steps lose accuracy in one step: on Kuramoto-Sivashinsky beyond the spread, on Burgers at
   nu = 0.01 for every seed. On Burgers they gain over rollouts, most where amplitudes or wavenumbers are larger than in
-  training, at nine to fifteen times the time and seven times the memory of one step; with checkpoints at hardly more
-  memory and still more time. Two steps gain part of it at two and a half times the time.
-- **JAWS on two steps** (table 5). On Burgers median rollouts lie between those of two steps and ten, with less memory
-  than ten and a third to three fifths of the time. At nu = 0.01 it has twice the error of one step. At nu = 0.005,
-  where fronts are twice as steep, it errs a fifth less over rollouts than two steps without it and a third less at
-  larger wavenumbers, beyond the spread; ten steps err less for every seed, after ten steps beyond the spread. On
-  Kuramoto-Sivashinsky it errs less than ten steps do, in one step and in the attractor's spectrum beyond the spread,
-  after ten steps for every seed, with two thirds of the memory; two steps without it do nearly as well.
+  training, at nine times the time (table 6) and seven times the memory of one step; with checkpoints at a fifth more
+  memory and still more time. Two steps gain part of it at twice the time.
+- **JAWS on two steps** (table 5). On Burgers median rollouts lie between those of two steps and ten, with two thirds of
+  the memory of ten and half of the time (table 6). At nu = 0.01 its error in one step is twice that of one-step
+  training and of two steps without it, and after ten steps a third more than that of two steps, beyond the spread. At
+  nu = 0.005, where fronts are twice as steep, it errs a fifth less over rollouts than two steps without it and a third
+  less at larger wavenumbers, beyond the spread; ten steps err less than it over rollouts for every seed, and after ten
+  steps beyond the spread. On Kuramoto-Sivashinsky it errs less than ten steps do, in one step and in the attractor's
+  spectrum beyond the spread, after ten steps for every seed, with two thirds of the memory; two steps without it do
+  nearly as well.
 - **Steeper fronts make one-step training a matter of luck** (table 5, Burgers at nu = 0.005). One of five seeds errs
   four times as much as the others in one step and has free runs that leave their bounds, and so it has with penalties
   at the weights that validation chose, though hardly any with the oracle's; with unrolling no seed has, and none with
-  input noise. So hardly anything differs from one step beyond the spread, and unrolling, with JAWS or without, input
-  noise and oracle weights err less over rollouts for every seed.
+  input noise. So nothing differs from one step beyond the spread, and unrolling, with JAWS or without, input noise and
+  oracle weights err less over rollouts for every seed.
 - **Ways to train at equal steps** (table 4) differ little on Kuramoto-Sivashinsky. What trains on states that the
   emulator made, without a gradient through them, pushforward and unrolling without gradient, errs 7 % less over
   rollouts, and matching the solver's Jacobian 9 %. The diverted chain, which asks the solver at such states, predicts
@@ -153,38 +159,44 @@ At this size; each sentence can be checked in the table that it names.
   tried, and gain nothing in rollouts. PDE-Refiner errs ten times as much: as many steps do not train it. Two of five
   seeds of one-step training have free runs that grow, and as many with the uniform Jacobian penalty; of the other ways
   no seed has, but all of PDE-Refiner.
-- **On Burgers most ways to train gain over rollouts** (table 4), where fronts last and errors add up: teacher forcing,
-  five unrolled steps, the diverted chain and a uniform penalty err a third to nearly half less than one step, matching
-  the solver's Jacobian two thirds less. What is gained is larger for waves that training has not seen: of amplitudes
-  half as large again ten unrolled steps leave a third of the error, of larger wavenumbers Jacobian matching a quarter.
-  Some pay for it in one step: pushforward, unrolling and the diverted chain without gradient, JAWS on two steps. Only
-  Jacobian matching errs less there, too.
+- **On Burgers six of sixteen ways to train gain over rollouts beyond the spread** (table 4), where fronts last and
+  errors add up: bounding the spectral norm an eighth; teacher forcing, five unrolled steps, the diverted chain and a
+  uniform penalty err a third to nearly half less than one step, matching the solver's Jacobian two thirds less. What is
+  gained is often larger for waves that training has not seen: of amplitudes half as large again ten unrolled steps
+  leave a third of the error, of larger wavenumbers Jacobian matching a quarter. Some pay for it in one step:
+  pushforward, unrolling and the diverted chain without gradient, JAWS on two steps. Only Jacobian matching errs less
+  there, too.
 - **The solver's Jacobian helps most at equal steps** (tables 4 and 9). DyMixOp that matches it on random directions has
-  smaller errors after one step, ten and over rollouts, beyond the spread: in all three forms on Kuramoto-Sivashinsky,
-  where the one without stencils rolls out best, and with invariants and symmetries on Burgers, with stencils or
-  without, and on Schroedinger waves. No other way to train does so on all of them. On Kuramoto-Sivashinsky its free
-  runs have the spectrum nearest the truth's, too. A Fourier operator gains in rollouts and spectrum there, not in one
-  step or ten, and on Burgers in every error. It needs a solver, and several times the time of a step: on
-  Kuramoto-Sivashinsky the plain training of five times the steps, which takes as long, errs less still (table 7).
-- **At equal training time plain one-step training errs least** (table 6), but for input noise, which costs nothing.
-  What takes a multiple of a step mostly loses more by the steps that it cannot pay than it gains: unrolling, JAWS,
-  uniform penalties and Jacobian matching err more after one step and ten, beyond the spread, on both flows, and ten
-  unrolled steps far more. On Kuramoto-Sivashinsky JAWS on two steps errs less than ten steps do, on Burgers more. The
-  spectrum of free runs is nearer the truth's with input noise, pushforward and Jacobian matching. At this budget no
-  network is trained out: with a larger one the order may change.
+  smaller errors than plain DyMixOp after one step, ten and over rollouts, beyond the spread: in all three forms on
+  Kuramoto-Sivashinsky, where the one without stencils rolls out best, and with invariants and symmetries on Burgers,
+  with stencils or without, and on Schroedinger waves; there, and on Kuramoto-Sivashinsky, it errs less beyond the
+  spread than two steps with the same invariants and symmetries, too. No other way to train does so on all three. Alone
+  it is not told apart on Burgers, but for larger amplitudes and wavenumbers. On Kuramoto-Sivashinsky its free runs have
+  the spectrum nearest the truth's. A Fourier operator gains in rollouts and spectrum there, not in one step or ten, and
+  on Burgers in every error. It needs a solver, and several times the time of a step: on Kuramoto-Sivashinsky plain
+  training of five times the steps, which takes half as long again, has smaller medians still, and a spectrum further
+  off (table 7).
+- **At equal training time plain one-step training errs least** (table 6), but for input noise over rollouts on Burgers,
+  a third less. What takes a multiple of a step mostly loses more by the steps that it cannot pay than it gains:
+  unrolling, JAWS, uniform penalties and Jacobian matching err more after one step and ten, beyond the spread, on both
+  flows. JAWS on two steps errs more than two steps without it on both; than ten steps it errs less on
+  Kuramoto-Sivashinsky, and is hardly told apart from them on Burgers. The spectrum of free runs is nearer the truth's
+  with input noise, pushforward and Jacobian matching. At this budget no network is trained out: with a larger one the
+  order may change.
 - **Structure** (table 9). On Burgers it is the mean that counts: kept exactly, on two steps, it brings the error of
-  rollouts to two fifths, and to a quarter at larger wavenumbers, where without it two steps gain little; windows moved
-  by the symmetries add nothing to it, and JAWS on top of both is not told apart from them. On Schroedinger waves mass
-  and symmetries, on two steps, bring the error of one step and ten to a third and keep every free run bounded. On
-  Kuramoto-Sivashinsky neither is told apart from two steps alone, and JAWS on top of them errs 5 % more over rollouts
-  than plain DyMixOp, with a spectrum nearer the truth's.
-- **Waves** (tables 2 and 9). Of Schroedinger waves DyMixOp trained on one step is a worse emulator than a Fourier
-  operator of its size, and so are LocalNO and U-NO over rollouts; a dilated ResNet, at four times the time a step, is
-  not told apart from it. Of sine-Gordon waves DyMixOp as published errs a third less in one step and two fifths less in
-  ten; a U-Net and LocalNO err 1.7 to 2.8 times as much, a dilated ResNet and U-NO are not told apart. Every seed of
-  DyMixOp, and all but one of it as published, has free runs that leave their bounds. On sine-Gordon waves, of which no
-  projection keeps anything, two steps and symmetries do not mend that; without stencils, and matching the Jacobian,
-  nearly all free runs stay bounded, and no seed rolls out worse than the Fourier operator.
+  rollouts to two fifths of that of two steps alone, and at larger wavenumbers to a quarter. Windows moved by the
+  symmetries gain little there, and on top of the mean lose at larger amplitudes; JAWS on top of both errs a sixth less
+  over rollouts and a tenth more after ten steps. On Schroedinger waves mass and symmetries, on two steps, bring the
+  error of one step and ten to a third and keep every free run bounded. On Kuramoto-Sivashinsky either errs an eighth to
+  a sixth less over rollouts than two steps alone, both together are not told apart from them, and JAWS on top of both
+  has a spectrum nearer the truth's and errs 5 % more over rollouts than plain DyMixOp.
+- **Waves** (tables 2 and 9). On Schroedinger waves DyMixOp trained on one step, LocalNO and U-NO err more over rollouts
+  than a Fourier operator of that size; a dilated ResNet, at four times the time a step, is not told apart from it. Of
+  sine-Gordon waves DyMixOp as published errs a third less in one step and two fifths less in ten; a U-Net and LocalNO
+  err 1.7 to 2.8 times as much, a dilated ResNet and U-NO are not told apart. On both, every seed of DyMixOp and all but
+  one of it as published have free runs that leave their bounds. On sine-Gordon waves, of which no projection keeps
+  anything, two steps mend that for two seeds of three, with symmetries for none; without stencils, and matching the
+  Jacobian, nearly all free runs stay bounded, and no seed rolls out worse than the Fourier operator.
 - **Kolmogorov flow** (tables 2 and 9). DyMixOp errs less than a Fourier operator beyond the spread, in one step, in ten
   and over rollouts, a U-Net in ten and over rollouts; the spectrum of free runs of both is further off. LocalNO errs
   nearly twice as much in one step and ten; all seeds of it, of U-NO and of DyMixOp as published have free runs that
