@@ -29,9 +29,14 @@ class SpectralConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out_channels))
 
     def forward(
-        self, v: Float[Tensor, "b i *space"], *, out_shape: Sequence[int] | None = None
+        self,
+        v: Float[Tensor, "b i *space"],
+        *,
+        skip: Float[Tensor, "o i"] | None = None,
+        act: str | None = None,
+        out_shape: Sequence[int] | None = None,
     ) -> Float[Tensor, "b o *points"]:
-        return spectral_conv(v, self.weight, self.modes, bias=self.bias, out_shape=out_shape)
+        return spectral_conv(v, self.weight, self.modes, bias=self.bias, skip=skip, act=act, out_shape=out_shape)
 
 
 class FNOBlock(nn.Module):
