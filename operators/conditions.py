@@ -42,19 +42,20 @@ class Conditions(nn.Module):
         """How many channels there are."""
         return len(self.ranges) + (self.lead > 1)
 
-    def table(self, parameters: Mapping[str, float | Tensor]) -> Float[Tensor, "b p"]:
-        """Coefficients, one number for all samples or one for each, as rows in the order of the ranges.
+    def table(
+        self, parameters: Mapping[str, float | Tensor], device: torch.device | None = None
+    ) -> Float[Tensor, "b p"]:
+        """Coefficients, one number for all samples or one for each, as rows on `device` in the order of the ranges.
 
         Raises:
             ValueError: a name is missing or unknown, or a value is not positive.
         """
         if set(parameters) != set(self.ranges):
             raise ValueError(f"the emulator needs the parameters {sorted(self.ranges)}, got {sorted(parameters)}")
-        columns = [torch.as_tensor(parameters[name], dtype=torch.float32).reshape(-1) for name in self.ranges]
-        # A plain number lies on the host, one for each sample perhaps elsewhere.
-        device = next((column.device for column in columns if column.device.type != "cpu"), torch.device("cpu"))
-        same = torch.broadcast_tensors(*(column.to(device) for column in columns)) if columns else ()
-        rows = torch.stack(same, dim=-1) if columns else torch.ones(1, 0)
+        columns = [
+            torch.as_tensor(parameters[name], dtype=torch.float32, device=device).reshape(-1) for name in self.ranges
+        ]
+        rows = torch.stack(torch.broadcast_tensors(*columns), dim=-1) if columns else torch.ones(1, 0, device=device)
         if not (rows > 0).all():
             raise ValueError(f"parameters must be positive, got {parameters}")
         return rows

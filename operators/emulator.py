@@ -155,7 +155,7 @@ class Emulator(nn.Module):
         if parameters:
             if self.conditions is None:
                 raise ValueError(f"this emulator takes no parameters, got {sorted(parameters)}")
-            self._given = self.conditions.table(parameters).to(self.normalizer.mean)
+            self._given = self.conditions.table(parameters, self.normalizer.mean.device).to(self.normalizer.mean)
         try:
             yield
         finally:

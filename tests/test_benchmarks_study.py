@@ -395,7 +395,14 @@ def test_a_flow_with_fewer_rows_has_the_base_and_the_one_that_is_its_recipe() ->
         there = {system.name: [entry.name for entry in table.on(system)] for system in table.systems}
         assert all(table.base in names for names in there.values())
         assert all(name in there[system.name] for system, name in table.recipes.values())
-        assert all(len(there[name]) == len(wanted) for name, wanted in table.fewer.items())
+        assert all(set(wanted) < set(table.entries) for wanted in table.fewer.values())
+
+
+def test_no_pair_is_compared_of_which_a_flow_lacks_a_row(places: tuple[Path, Path]) -> None:
+    pairs = (("input noise", "one step"),)
+    table = replace(TABLE, entries=(ONE_STEP, NOISE), fewer={TINY.name: (ONE_STEP,)}, pairs=pairs)
+    (found,) = (found_row(Row(table, TINY, entry), places[1]) for entry in table.on(TINY))
+    assert list(verdicts.compared([found], {})) == []
 
 
 def test_a_row_keeps_what_its_equation_conserves_and_shares_runs_where_that_is_nothing(tmp_path: Path) -> None:

@@ -218,6 +218,15 @@ def test_structure_that_does_not_fit_the_fields_is_refused() -> None:
         )
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_coefficients_come_from_host_and_device() -> None:
+    told = Conditions(parameters={"viscosity": (0.01, 1.0), "drag": (1.0, math.e)})
+    device = torch.device("cuda")
+    rows = told.table({"viscosity": 0.1, "drag": torch.tensor([1.0, math.e], device=device)}, device)
+    assert rows.device.type == "cuda"
+    assert rows[:, 0].tolist() == pytest.approx([0.1, 0.1])
+
+
 def test_conditions_are_logarithms_of_parameters_and_lead_times() -> None:
     told = Conditions(parameters={"viscosity": (0.01, 1.0), "drag": (1.0, math.e)}, lead=8)
     x = torch.zeros(4, 1, 5, dtype=torch.float64)

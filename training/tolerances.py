@@ -181,9 +181,10 @@ class Permuted:
 
 @dataclass(frozen=True)
 class Averaged:
-    """Their mean over space acts at every point: one weight a sample and channel, which knows the state and no place.
+    """The mean over space of the weights acts at every point: one weight a sample and channel.
 
-    The control that tells what a learned penalty owes to which states it is strong for.
+    The control that knows states and no places: beside weights in place it tells what a learned penalty owes to where
+    in a state it is strong, beside a uniform one what it owes to which states.
     """
 
     def __call__(self, weights: Float[Tensor, "b c *space"], draws: Draws) -> Float[Tensor, "b c *space"]:
